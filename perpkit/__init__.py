@@ -1,0 +1,1 @@
+"""perpkit: one typed, asynchronous interface to perpetual-futures venues."""

@@ -1,0 +1,1 @@
+"""The venue-neutral core: models, hooks, transport, streams. It knows no venue."""

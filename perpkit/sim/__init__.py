@@ -1,0 +1,1 @@
+"""Local exchanges that speak each venue's own wire."""

@@ -1,0 +1,1 @@
+"""Wire layers of the local exchanges, one package a venue."""
