@@ -1,0 +1,100 @@
+# The commands of this project; continuous integration runs these very ones.
+#
+#   make demo     the whole story on the terminal, against a local Paradex
+#   make test     the tests
+#
+# Both need git, make and a plain python3 (3.11 or newer), and make their own environment in .venv.
+# PYTHON chooses the interpreter, VENV the environment, ARGS goes to pytest:
+#   make test PYTHON=python3.13 VENV=.venv-3.13 ARGS="tests/core -k clock"
+
+PYTHON ?=
+VENV ?= .venv
+DOCS_VENV ?= .venv-docs
+ORACLE_VENV ?= .venv-oracle
+WORKERS ?= auto
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format types docs docs-generated bench oracle clean
+
+# Sets $$python to the first interpreter that is new enough and can make environments, or says why there is none.
+# Names are tried by running them: a name may be on the path and still not work.
+define find_python
+	old=""; noenv=""; python=""; \
+	for candidate in $(if $(PYTHON),$(PYTHON),python3 python3.13 python3.12 python3.11); do \
+		found=$$($$candidate -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) || continue; \
+		$$candidate -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { old="$$old $$candidate is $$found;"; continue; }; \
+		$$candidate -c 'import venv, ensurepip' 2>/dev/null || { noenv="$$candidate"; continue; }; \
+		python=$$candidate; break; \
+	done; \
+	if [ -z "$$python" ]; then \
+		if [ -n "$$noenv" ]; then echo "perpkit: $$noenv can't make environments: its venv module is missing. On Debian and Ubuntu: apt install python3-venv" >&2; \
+		elif [ -n "$$old" ]; then echo "perpkit: Python 3.11 or newer is needed, but$$old install one, or name it: make PYTHON=/path/to/python3.11" >&2; \
+		else echo "perpkit: no working $(if $(PYTHON),$(PYTHON),python3) was found; install Python 3.11 or newer, or name it: make PYTHON=/path/to/python3.11" >&2; fi; \
+		exit 1; \
+	fi
+endef
+
+# Environments are updated in place when pyproject.toml changes. Dependency groups need pip 25.1.
+$(VENV)/.stamp-dev: pyproject.toml
+	@$(find_python); \
+	echo "making $(VENV) with $$python (once; a minute or so)"; \
+	[ -x $(VENV)/bin/python ] || $$python -m venv $(VENV)
+	@$(VENV)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	@$(VENV)/bin/python -m pip install --quiet --editable '.[conformance]' --group dev
+	@touch $@
+
+$(VENV)/.stamp-lint: $(VENV)/.stamp-dev
+	@$(VENV)/bin/python -m pip install --quiet --group lint
+	@touch $@
+
+# The docs tools read the sources and never import them: they need nothing of perpkit.
+$(DOCS_VENV)/.stamp: pyproject.toml
+	@$(find_python); \
+	echo "making $(DOCS_VENV) with $$python (once)"; \
+	[ -x $(DOCS_VENV)/bin/python ] || $$python -m venv $(DOCS_VENV)
+	@$(DOCS_VENV)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	@$(DOCS_VENV)/bin/python -m pip install --quiet --group docs
+	@touch $@
+
+help:
+	@echo "make demo    the whole story on the terminal, against a local Paradex"
+	@echo "make test    the tests (ARGS=... goes to pytest)"
+	@echo "make lint    ruff: rules and format      make format  let ruff rewrite"
+	@echo "make types   mypy --strict on perpkit    make docs    build the pages, strictly, into site/"
+	@echo "make bench   measure against paradex-py and ccxt, into .bench/"
+	@echo "make oracle  an environment holding paradex-py and ccxt, for the tests and measurements that compare"
+	@echo "make clean   remove environments and what was built"
+
+demo: $(VENV)/.stamp-dev
+	@$(VENV)/bin/perpkit demo
+
+test: $(VENV)/.stamp-dev
+	$(VENV)/bin/python -m pytest -n $(WORKERS) $(ARGS)
+
+lint: $(VENV)/.stamp-lint
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+format: $(VENV)/.stamp-lint
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+types: $(VENV)/.stamp-lint
+	$(VENV)/bin/mypy
+
+docs-generated: $(VENV)/.stamp-dev
+	$(VENV)/bin/python docs/generate.py
+
+docs: $(DOCS_VENV)/.stamp
+	$(DOCS_VENV)/bin/mkdocs build --strict --quiet
+
+# The official SDK and ccxt live apart: they pin libraries that perpkit's users must be free to choose.
+oracle:
+	@VENV=$(ORACLE_VENV) PYTHON="$(PYTHON)" tests/oracle/make-environment
+
+bench: oracle
+	$(ORACLE_VENV)/bin/python -m benchmarks $(ARGS)
+
+clean:
+	rm -rf $(VENV) $(DOCS_VENV) $(ORACLE_VENV) site build dist .bench .mypy_cache .pytest_cache .ruff_cache .hypothesis
