@@ -1,0 +1,53 @@
+"""Order book messages. The maintained book is in ``core/book.py``."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import NamedTuple
+
+from perpkit.core.models.base import Model, UtcTime
+from perpkit.core.models.market import MarketId
+
+
+class BookLevel(NamedTuple):
+    """Price in quote units, size in base units. In a delta, a size of zero removes the level."""
+
+    price: Decimal
+    size: Decimal
+
+
+class BookSnapshot(Model):
+    """
+    A whole book, or its best levels. It replaces everything held before.
+
+    Attributes:
+        bids: Best (highest) first.
+        asks: Best (lowest) first.
+        sequence: The venue's update number, where it has one.
+        conflated: How many updates were folded into this one because the consumer was slow; 0 when none.
+    """
+
+    market_id: MarketId
+    bids: tuple[BookLevel, ...]
+    asks: tuple[BookLevel, ...]
+    sequence: int | None = None
+    conflated: int = 0
+    ts_venue: UtcTime | None = None
+    ts_received: UtcTime
+
+
+class BookDelta(Model):
+    """
+    Changed levels. Sizes are what stands there now, never the difference.
+
+    Attributes:
+        previous_sequence: The number that must have been applied before this; a different one is a gap.
+    """
+
+    market_id: MarketId
+    bids: tuple[BookLevel, ...]
+    asks: tuple[BookLevel, ...]
+    previous_sequence: int | None = None
+    sequence: int | None = None
+    ts_venue: UtcTime | None = None
+    ts_received: UtcTime

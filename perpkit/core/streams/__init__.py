@@ -1,0 +1,1 @@
+"""Streams: what plugins supply (``protocol``), and the engine that runs them."""
