@@ -1,0 +1,34 @@
+"""What every test may use."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@cache
+def _oracle() -> tuple[str | None, str]:
+    """Return the interpreter that has the outside witnesses, or none and the reason."""
+    named = os.environ.get("PERPKIT_ORACLE_PYTHON")
+    python = Path(named) if named else ROOT / ".venv-oracle" / "bin" / "python"
+    if not python.exists():
+        return None, f"{python.name if named else '.venv-oracle'} is not there; `make oracle` makes it"
+    tried = subprocess.run([python, "-c", "import paradex_py"], capture_output=True, text=True, check=False)
+    if tried.returncode:
+        return None, f"paradex-py does not import there: {tried.stderr.strip().splitlines()[-1:]}"
+    return str(python), ""
+
+
+@pytest.fixture(scope="session")
+def oracle_python() -> str:
+    """The interpreter of the environment that holds paradex-py and ccxt; skips, saying why, where it can't be had."""
+    python, reason = _oracle()
+    if python is None:
+        pytest.skip(f"no oracle environment: {reason}")
+    return python
