@@ -30,6 +30,7 @@ is whether anything was sent, and whether it could have taken effect.
       OutcomeUnknownError         an order command may have taken effect; resolve it, never repeat it
       StreamError                 a stream can't be had
         StreamAuthError           the venue refused the stream's credentials
+        HandshakeRefusedError     the host answered the WebSocket handshake with an HTTP status; retry_after
         StreamGapError            updates were missed and a resync failed
 
 Every error carries ``venue``, ``operation`` and, where known, ``client_order_id``.
@@ -174,7 +175,7 @@ class AuthError(VenueError):
 
 class RateLimitError(VenueError):
     """
-    The venue, or our own budget for it, has no room for the request.
+    The venue refused the request because too many came.
 
     Attributes:
         retry_after: How long the venue asks to wait, where it says so.
@@ -226,6 +227,19 @@ class ConnectError(NotSentError):
     """No connection could be made."""
 
 
+class LocalRateLimitError(NotSentError):
+    """
+    The budget that we keep for the venue has no room for the request within the time it may wait.
+
+    Attributes:
+        retry_after: How long it would have had to wait, at the least.
+    """
+
+    def __init__(self, message: str, *, retry_after: timedelta | None = None, **kwargs: Any) -> None:
+        super().__init__(message, **kwargs)
+        self.retry_after = retry_after
+
+
 class RequestTimeoutError(TransportError):
     """The request was sent and no answer came in time."""
 
@@ -273,6 +287,23 @@ class StreamError(PerpkitError):
 
 class StreamAuthError(StreamError):
     """The venue refused the stream's credentials; trying again with the same ones is no use."""
+
+
+class HandshakeRefusedError(StreamError):
+    """
+    The host answered the WebSocket handshake with an HTTP status and no connection.
+
+    Attributes:
+        status: The HTTP status.
+        retry_after: How long the host asks to wait, where it says so.
+    """
+
+    def __init__(
+        self, message: str, *, status: int | None = None, retry_after: timedelta | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(message, **kwargs)
+        self.status = status
+        self.retry_after = retry_after
 
 
 class StreamGapError(StreamError):
