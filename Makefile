@@ -87,7 +87,7 @@ docs-generated: $(VENV)/.stamp-dev
 	$(VENV)/bin/python docs/generate.py
 
 docs: $(DOCS_VENV)/.stamp
-	$(DOCS_VENV)/bin/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/mkdocs build --strict --quiet
 
 # The official SDK and ccxt live apart: they pin libraries that perpkit's users must be free to choose.
 oracle:
