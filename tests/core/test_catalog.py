@@ -1,0 +1,101 @@
+"""The catalog finds a market by any of its names, loads once, and never serves two markets under one name."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from perpkit.core.catalog import MarketCatalog
+from perpkit.core.errors import PluginError, UnknownMarketError
+from perpkit.core.models import Market
+from tests.core.clocks import ManualClock
+from tests.core.toys import toy_market
+
+
+class _Loader:
+    def __init__(self, *markets: Market) -> None:
+        self.markets = list(markets)
+        self.calls = 0
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def __call__(self) -> list[Market]:
+        self.calls += 1
+        await self.gate.wait()
+        return self.markets
+
+
+def _catalog(loader: _Loader, clock: ManualClock | None = None) -> MarketCatalog:
+    catalog = MarketCatalog("toy", clock or ManualClock())
+    catalog.use_loader(loader)
+    return catalog
+
+
+@pytest.mark.parametrize("name", ["BTC-USD-PERP", "BTC-USD-PERP@toy", "BTC_PERP"])
+async def test_a_market_is_found_by_each_of_its_names(name: str) -> None:
+    """By our symbol, by our id, by the venue's own symbol."""
+    catalog = _catalog(_Loader(toy_market("BTC"), toy_market("ETH")))
+    assert (await catalog.resolve(name)).symbol == "BTC_PERP"
+
+
+async def test_a_typo_is_answered_with_the_nearest_name() -> None:
+    """The error is the way out."""
+    catalog = _catalog(_Loader(toy_market("BTC"), toy_market("ETH")))
+    with pytest.raises(UnknownMarketError, match="did you mean BTC-USD-PERP"):
+        await catalog.resolve("BTC-USD-PRP")
+
+
+async def test_a_market_of_another_venue_is_refused() -> None:
+    """An id carries its venue so that a script can't send one venue's market to another."""
+    catalog = _catalog(_Loader(toy_market("BTC")))
+    with pytest.raises(UnknownMarketError, match="names the venue 'other'; this is toy"):
+        await catalog.resolve("BTC-USD-PERP@other")
+    with pytest.raises(UnknownMarketError, match="a market of other, not of toy"):
+        await catalog.resolve(toy_market("BTC", venue="other"))
+
+
+async def test_calls_at_the_same_time_share_one_load() -> None:
+    """Ten coroutines that start together ask the venue once."""
+    loader = _Loader(toy_market("BTC"))
+    loader.gate.clear()
+    catalog = _catalog(loader)
+    waiting = [asyncio.create_task(catalog.resolve("BTC-USD-PERP")) for _ in range(10)]
+    await asyncio.sleep(0)
+    loader.gate.set()
+    await asyncio.gather(*waiting)
+    assert loader.calls == 1
+
+
+async def test_a_new_listing_is_found_after_a_minute_and_a_typo_does_not_hammer() -> None:
+    """An unknown symbol reloads the listing, at most once a minute."""
+    clock = ManualClock()
+    loader = _Loader(toy_market("BTC"))
+    catalog = _catalog(loader, clock)
+    await catalog.ensure()
+    loader.markets.append(toy_market("NEW"))
+    for _ in range(3):
+        assert await catalog.by_symbol("NEW_PERP") is None
+    assert loader.calls == 1
+    clock.advance(60)
+    found = await catalog.by_symbol("NEW_PERP")
+    assert found is not None
+    assert loader.calls == 2
+
+
+async def test_two_rows_under_one_name_are_refused() -> None:
+    """Orders for one of them would go to the other."""
+    twin = toy_market("BTC").replace(symbol="BTC_PERP_2")
+    with pytest.raises(PluginError, match=r"two markets go by 'BTC-USD-PERP@toy'"):
+        await _catalog(_Loader(toy_market("BTC"), twin)).ensure()
+
+
+async def test_a_failed_load_leaves_what_was_held() -> None:
+    """A refresh that breaks must not empty the catalog."""
+    loader = _Loader(toy_market("BTC"))
+    catalog = _catalog(loader)
+    await catalog.ensure()
+    loader.markets.append(toy_market("BTC").replace(symbol="TWIN"))
+    with pytest.raises(PluginError):
+        await catalog.refresh()
+    assert list(catalog.all) == ["BTC-USD-PERP@toy"]
