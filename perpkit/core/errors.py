@@ -23,6 +23,7 @@ is whether anything was sent, and whether it could have taken effect.
       TransportError              no usable answer
         NotSentError              nothing left this machine; safe to repeat
           ConnectError            no connection could be made
+          LocalRateLimitError     our own budget has no room in the time it may wait; retry_after
         RequestTimeoutError       sent, no answer in time
         ConnectionLostError       sent, the connection went away before an answer
         BadGatewayError           an answer that is not the venue's own (5xx, HTML)
