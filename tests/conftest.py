@@ -8,6 +8,11 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A busy machine is no defect, so no deadline; a failure prints the blob that repeats it.
+settings.register_profile("perpkit", deadline=None, print_blob=True)
+settings.load_profile("perpkit")
 
 ROOT = Path(__file__).parent.parent
 
