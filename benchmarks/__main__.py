@@ -56,6 +56,11 @@ def _git(*arguments: str) -> str:
     return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
 
 
+def figure(value: float) -> str:
+    """Return a figure with three digits that count, never in powers of ten."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2f}" if value >= 1 else f"{value:.3g}"
+
+
 def show(console: Console, result: Result) -> None:
     """Print one result as a table, with its ratios beneath."""
     columns = list(dict.fromkeys(name for row in result.rows for name in row.figures))
@@ -65,7 +70,7 @@ def show(console: Console, result: Result) -> None:
     for column in columns:
         table.add_column(column, justify="right")
     for row in result.rows:
-        cells = (f"{row.figures[c]:,.4g}" if c in row.figures else "" for c in columns)
+        cells = (figure(row.figures[c]) if c in row.figures else "" for c in columns)
         table.add_row(row.subject, *cells)
     console.print(table)
     for ratio in result.ratios:
