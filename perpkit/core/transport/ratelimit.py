@@ -166,7 +166,9 @@ class _Bucket:
             name=self.quota.name,
             used=tuple((window.used, window.limit, window.per) for window in self.windows),
             waiting=sum(self.waiting.values()),
-            blocked_for=timedelta(seconds=max(self.blocked_until - now, 0)) if self.blocked_until > now else timedelta(0),
+            blocked_for=timedelta(seconds=max(self.blocked_until - now, 0))
+            if self.blocked_until > now
+            else timedelta(0),
             granted=self.granted,
             waited=self.waited,
             refused=self.refused,
@@ -276,8 +278,8 @@ class RateLimiter:
         Take room in every named quota at once, waiting first come, first served; return how long it waited.
 
         Raises:
-            LocalRateLimitError: There will be no room within ``max_wait``; nothing was taken, nothing may be sent. It is
-                raised as soon as that is certain, not when the time is over.
+            LocalRateLimitError: There will be no room within ``max_wait``; nothing was taken, nothing may be sent. It
+                is raised as soon as that is certain, not when the time is over.
             ConfigError: No such quota, or a weight that never fits.
         """
         needs = tuple((self._bucket(name), weight) for name, weight in weights.items() if weight)
@@ -301,9 +303,7 @@ class RateLimiter:
         """Let nothing through that quota for so long, cancels included: the venue has said no."""
         bucket = self._bucket(quota)
         with self._registry.lock:
-            bucket.blocked_until = max(
-                bucket.blocked_until, self._registry.clock.monotonic() + wait.total_seconds()
-            )
+            bucket.blocked_until = max(bucket.blocked_until, self._registry.clock.monotonic() + wait.total_seconds())
 
     def usage(self) -> dict[str, Usage]:
         """Return the present state of every quota, for metrics."""
@@ -397,7 +397,7 @@ def _no_room(needs: _Needs, seconds: float) -> LocalRateLimitError:
     names = ", ".join(bucket.quota.name for bucket, _ in needs)
     wait = timedelta(seconds=math.ceil(seconds * 1000) / 1000)
     return LocalRateLimitError(
-        f"no room in {names} for at least {wait.total_seconds():.3f} s; nothing was sent. Send fewer requests, or allow "
-        "a longer wait",
+        f"no room in {names} for at least {wait.total_seconds():.3f} s; nothing was sent. Send fewer requests, or "
+        "allow a longer wait",
         retry_after=wait,
     )

@@ -15,14 +15,14 @@ from urllib.parse import quote
 MASK = "***"
 
 _SHORTEST = 6
-"""Shorter values are not looked for: they would match inside ordinary words and numbers and make messages unreadable."""
+"""Shorter values are not looked for: they would match inside ordinary words and numbers and spoil every message."""
 
 _KEPT_PER_SLOT = 4
 """A token that was replaced may still be in a request on its way, so the last few stay hidden."""
 
 _FIELD_NAMES = (
-    "signature", "jwt", "jwt_token", "access_token", "refresh_token", "auth_token", "id_token", "bearer", "authorization",
-    "secret", "api_secret", "client_secret", "secret_key", "api_key", "private_key", "stark_private_key", "password",
+    "signature", "jwt", "jwt_token", "access_token", "refresh_token", "auth_token", "id_token", "bearer",
+    "authorization", "secret", "api_secret", "client_secret", "secret_key", "api_key", "private_key", "stark_private_key", "password",
     "passphrase", "mnemonic", "seed_phrase",
 )  # fmt: skip
 _HEADER = re.compile(r"authorization|cookie|signature|secret|passphrase|api[-_]?key|(^|[-_])token$", re.IGNORECASE)
@@ -81,7 +81,8 @@ class Redactor:
     def __init__(self, *, header_names: Iterable[str] = (), field_names: Iterable[str] = ()) -> None:
         self._headers = frozenset(name.lower() for name in header_names)
         names = "|".join(
-            re.escape(name).replace("_", "[_-]?") for name in sorted({*_FIELD_NAMES, *field_names}, key=len, reverse=True)
+            re.escape(name).replace("_", "[_-]?")
+            for name in sorted({*_FIELD_NAMES, *field_names}, key=len, reverse=True)
         )
         # The closing quote may be missing where a body was cut short.
         self._json_field = re.compile(
@@ -119,12 +120,14 @@ class Redactor:
 
     def params(self, params: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
         """Return query names and values in order, with the values of secret names hidden."""
-        return tuple(
-            (name, MASK if self._query_name.fullmatch(name) else self.text(value)) for name, value in params
-        )
+        return tuple((name, MASK if self._query_name.fullmatch(name) else self.text(value)) for name, value in params)
+
+    def url(self, url: str) -> str:
+        """Return a URL with the values of secret names in its query hidden."""
+        return self.text(url)
 
     def body(self, body: bytes) -> bytes:
-        """Return a body without its secrets; a value that is hidden stays a string, so that its shape can be checked."""
+        """Return a body without its secrets; a hidden value stays a string, so that the shape can be checked."""
         # surrogateescape carries bytes that are not UTF-8 through unchanged.
         return self.text(body.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
 

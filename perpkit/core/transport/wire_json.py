@@ -45,18 +45,18 @@ def decode(
         TypeError: ``type_`` holds a float field; use Decimal.
     """
     try:
-        value = _decoder(type_).decode(raw)
+        value: T = _decoder(type_).decode(raw)  # type: ignore[arg-type]  # a type is hashable; typeshed's type[T] is not
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as exc:
         raise _decode_error(exc, raw, what, redactor or Redactor(), venue) from exc
     if _may_hold_non_finite(raw) and (place := next(_non_finite(value, ""), None)) is not None:
         message = f"not a finite number - at `${place}`"
         raise _decode_error(ValueError(message), raw, what, redactor or Redactor(), venue)
-    return value  # type: ignore[no-any-return]  # msgspec's Decoder loses the type in the cache
+    return value
 
 
 def dumps(value: Any, *, decimals: Literal["string", "number"] = "string") -> bytes:
     """
-    Write ``value`` (dicts, lists, str, int, bool, None, Decimal, Enum, msgspec Struct) compactly, fields in given order.
+    Write ``value`` (dicts, lists, str, int, bool, None, Decimal, Enum, Struct) compactly, fields in the given order.
 
     Decimals keep their digits and never take an exponent. None in a dict is written as null; leave the key out to omit.
 
