@@ -71,7 +71,6 @@ def merge(known: Order | None, seen: Order) -> Order | None:
         value = getattr(speaker, name)
         fields[name] = getattr(other, name) if value is None and other.status is speaker.status else value
     fields["sequence"] = max((s for s in (known.sequence, seen.sequence) if s is not None), default=None)
-    fields["updated_at"] = max((t for t in (known.updated_at, seen.updated_at) if t is not None), default=None)
     fields["created_at"] = min((t for t in (known.created_at, seen.created_at) if t is not None), default=None)
     fields["ts_received"] = max(known.ts_received, seen.ts_received)
     merged = _with_progress(Order.trusted(**fields))
@@ -137,7 +136,7 @@ def _with_progress(order: Order) -> Order:
 class _Tracked:
     """One order: what was told of it, its fills by id with their sums, and what was last shown of both together."""
 
-    __slots__ = ("fills", "filled", "received", "shown", "told", "value")
+    __slots__ = ("filled", "fills", "received", "shown", "told", "value")
 
     def __init__(self) -> None:
         self.told: Order | None = None
