@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import re
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -120,6 +121,32 @@ def test_code_blocks_import_what_exists(page: Path):
                 module = importlib.import_module(node.module)
                 missing = [alias.name for alias in node.names if not hasattr(module, alias.name)]
                 assert not missing, f"{page.name}, block at line {line}: {node.module} has no {missing}"
+
+
+PROGRAMS = [
+    pytest.param(code, id=f"{page.relative_to(ROOT)}:{line}")
+    for page in PAGES
+    for line, code in python_blocks(page)
+    if "asyncio.run(" in code
+]
+
+
+@pytest.mark.parametrize("code", PROGRAMS)
+def test_a_whole_program_in_the_docs_runs(code: str, tmp_path: Path):
+    """A block that is a program runs as it stands, in a fresh interpreter, against what it starts itself."""
+    program = tmp_path / "program.py"
+    program.write_text(code, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(program)], capture_output=True, text=True, check=False, timeout=50
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_readme_trades():
+    """The README holds a program, and it is not long."""
+    [code] = [code for _, code in python_blocks(ROOT / "README.md") if "asyncio.run(" in code]
+    main = next(node for node in ast.parse(code).body if isinstance(node, ast.AsyncFunctionDef))
+    assert main.end_lineno - main.lineno <= 25
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
