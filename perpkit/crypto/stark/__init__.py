@@ -8,6 +8,7 @@ order (typed data, message layouts) belongs to whoever speaks a venue's wire, no
 from perpkit.crypto.stark.curve import (
     CURVE_ORDER,
     SIGNABLE_LIMIT,
+    fold_elements,
     hash_elements,
     is_public_key,
     pedersen_hash,
@@ -21,6 +22,7 @@ __all__ = [
     "CURVE_ORDER",
     "SIGNABLE_LIMIT",
     "STARK_PRIME",
+    "fold_elements",
     "hash_elements",
     "is_public_key",
     "pedersen_hash",

@@ -45,12 +45,16 @@ def pedersen_hash(a: int, b: int) -> int:
     return int(stark().pedersen_hash(a, b))
 
 
-def hash_elements(elements: Sequence[int]) -> int:
-    """Return the Pedersen hash of a sequence: each element in turn, from 0, and the length last."""
-    state = 0
+def fold_elements(state: int, elements: Sequence[int]) -> int:
+    """Hash elements onto a state in turn, without the length: the part of :func:`hash_elements` that can be kept."""
     for element in elements:
         state = pedersen_hash(state, element)
-    return pedersen_hash(state, len(elements))
+    return state
+
+
+def hash_elements(elements: Sequence[int]) -> int:
+    """Return the Pedersen hash of a sequence: each element in turn, from 0, and the length last."""
+    return pedersen_hash(fold_elements(0, elements), len(elements))
 
 
 def public_key(private: int) -> int:

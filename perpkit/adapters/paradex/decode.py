@@ -1,0 +1,611 @@
+"""
+Schema types to core models. Pure: no I/O, no state, no clock.
+
+What moves money is read strictly: an order with a status, side or type that isn't in the contract is a
+``DecodeError``. What informs is read leniently: an unknown kind of fill is ``other``, a price that isn't there is
+None. A zero price means 'none' on this venue.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from decimal import ROUND_FLOOR, Decimal, InvalidOperation
+from typing import Final
+
+from pydantic import ValidationError
+
+from perpkit.adapters.paradex import endpoints, schema
+from perpkit.adapters.paradex.config import VENUE
+from perpkit.adapters.paradex.errors import closing
+from perpkit.core.clock import from_ms
+from perpkit.core.errors import DecodeError, RejectReason
+from perpkit.core.models import (
+    AccountSummary,
+    Balance,
+    BookDelta,
+    BookLevel,
+    BookSnapshot,
+    CancelStatus,
+    Candle,
+    Fill,
+    FillKind,
+    FundingAccrual,
+    FundingKind,
+    FundingPayment,
+    FundingRate,
+    Instrument,
+    LeverageSetting,
+    Liquidity,
+    MarginMode,
+    Market,
+    MarketStatus,
+    Order,
+    OrderStatus,
+    OrderType,
+    Position,
+    PriceKind,
+    Side,
+    Ticker,
+    TimeInForce,
+    Trade,
+    TradingFees,
+    VenueStatus,
+)
+
+log = logging.getLogger(__name__)
+
+_ZERO: Final = Decimal(0)
+_ONE: Final = Decimal(1)
+
+SIDES: Final[Mapping[str, Side]] = {"BUY": Side.BUY, "SELL": Side.SELL}
+
+ORDER_TYPES: Final[Mapping[str, OrderType]] = {
+    "MARKET": OrderType.MARKET,
+    "LIMIT": OrderType.LIMIT,
+    "STOP_LIMIT": OrderType.STOP_LIMIT,
+    "STOP_MARKET": OrderType.STOP_MARKET,
+    "TAKE_PROFIT_LIMIT": OrderType.TAKE_PROFIT_LIMIT,
+    "TAKE_PROFIT_MARKET": OrderType.TAKE_PROFIT_MARKET,
+    "STOP_LOSS_MARKET": OrderType.STOP_MARKET,
+    "STOP_LOSS_LIMIT": OrderType.STOP_LIMIT,
+}
+
+FILL_KINDS: Final[Mapping[str, FillKind]] = {
+    "FILL": FillKind.TRADE,
+    "RPI": FillKind.TRADE,
+    "BLOCK_TRADE": FillKind.TRADE,
+    "LIQUIDATION": FillKind.LIQUIDATION,
+    "SETTLE_MARKET": FillKind.SETTLEMENT,
+    "UNWIND_TRANSFER": FillKind.TRANSFER,
+}
+
+VENUE_STATUSES: Final[Mapping[str, VenueStatus]] = {
+    "ok": VenueStatus.OK,
+    "maintenance": VenueStatus.MAINTENANCE,
+    "cancel_only": VenueStatus.CANCEL_ONLY,
+    "post_only": VenueStatus.POST_ONLY,
+}
+
+CANCEL_STATUSES: Final[Mapping[str, CancelStatus]] = {
+    "QUEUED_FOR_CANCELLATION": CancelStatus.REQUESTED,
+    "ALREADY_CLOSED": CancelStatus.ALREADY_CLOSED,
+}
+
+MARGIN_MODES: Final[Mapping[str, MarginMode]] = {"CROSS": MarginMode.CROSS, "ISOLATED": MarginMode.ISOLATED}
+
+_reported: set[str] = set()
+_MOST_REPORTED = 1000
+
+
+def _report(what: str, word: str) -> None:
+    """Log an unknown word once; foreign text can't grow the memory of it without bound."""
+    key = f"{what} {word}"
+    if key not in _reported and len(_reported) < _MOST_REPORTED:
+        _reported.add(key)
+        log.warning("%s uses a %s that perpkit does not know: %r; please report it", VENUE, what, word)
+
+
+def _refuse(what: str, problem: str) -> DecodeError:
+    return DecodeError(f"{what}: {problem}", venue=VENUE)
+
+
+def number(text: str, what: str) -> Decimal | None:
+    """
+    Read a quantity that may be blank.
+
+    Raises:
+        DecodeError: It is neither blank nor a finite number; the message names it.
+    """
+    if not text:
+        return None
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        raise _refuse(what, f"{text[:40]!r} is not a number") from None
+    if not value.is_finite():
+        raise _refuse(what, f"{text[:40]!r} is not a finite number")
+    return value
+
+
+def positive(text: str, what: str) -> Decimal | None:
+    """Read a price or a limit where blank, zero and less than zero mean that there is none."""
+    if not text or text == "0":
+        return None
+    value = number(text, what)
+    return value if value is not None and value > 0 else None
+
+
+def _side(word: str, what: str) -> Side:
+    try:
+        return SIDES[word]
+    except KeyError:
+        raise _refuse(what, f"side {word!r} is neither BUY nor SELL") from None
+
+
+def _moment(milliseconds: int) -> datetime | None:
+    return from_ms(milliseconds) if milliseconds else None
+
+
+# Markets and prices
+
+
+def market(row: schema.Market, now: datetime, *, interactive: bool = False) -> Market:
+    """
+    Decode one perpetual and its rules.
+
+    Args:
+        interactive: Take the fees of retail tokens.
+
+    Raises:
+        DecodeError: A rule is missing or can't be (a tick of zero).
+    """
+    what = f"market {row.symbol}"
+    fees = _fees(row.fee_config, interactive=interactive)
+    margin = row.delta1_cross_margin_params
+    initial = margin.imf_base if margin is not None and margin.imf_base > 0 else None
+    hours = row.funding_period_hours
+    try:
+        return Market(
+            venue=VENUE,
+            symbol=row.symbol,
+            instrument=Instrument.of(_base(row), row.quote_currency, row.settlement_currency),
+            tick_size=row.price_tick_size,
+            step_size=row.order_size_increment,
+            max_size=positive(row.max_order_size, f"{what} max_order_size"),
+            min_notional=number(row.min_notional, f"{what} min_notional"),
+            price_band=positive(row.price_bands_width, f"{what} price_bands_width"),
+            maker_fee=fees[0],
+            taker_fee=fees[1],
+            funding_interval=_hours(hours) if hours is not None and hours > 0 else None,
+            funding_accrual=FundingAccrual.CONTINUOUS,
+            max_leverage=(_ONE / initial).to_integral_value(ROUND_FLOOR) if initial is not None else None,
+            initial_margin_fraction=initial,
+            maintenance_margin_fraction=initial * margin.mmf_factor if initial is not None and margin else None,
+            position_limit=positive(row.position_limit, f"{what} position_limit"),
+            max_open_orders=row.max_open_orders,
+            status=_market_status(row, now),
+            listed_at=_moment(row.open_at),
+        )
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise _refuse(what, f"{place}: {first['msg']}") from error
+
+
+def _base(row: schema.Market) -> str:
+    """
+    Return the listed base. The symbol decides: in ``kPEPE-USD-PERP`` a size counts thousands, whatever the asset is
+    called.
+    """
+    suffix = f"-{row.quote_currency}-PERP"
+    return row.symbol.removesuffix(suffix) if row.symbol.endswith(suffix) else row.base_currency
+
+
+def _hours(hours: Decimal) -> timedelta:
+    return timedelta(microseconds=int(hours * 3_600_000_000))
+
+
+def _market_status(row: schema.Market, now: datetime) -> MarketStatus:
+    opened, expires = _moment(row.open_at), _moment(row.expiry_at)
+    if (opened is not None and opened > now) or (expires is not None and expires <= now):
+        return MarketStatus.SETTLED
+    # RFQ_ONLY takes block trades only: no order of ours.
+    return MarketStatus.HALTED if row.trading_mode == "RFQ_ONLY" else MarketStatus.OPEN
+
+
+def _fees(config: schema.FeeConfig | None, *, interactive: bool) -> tuple[Decimal | None, Decimal | None]:
+    fees = None if config is None else config.interactive_fee if interactive else config.api_fee
+    if fees is None:
+        return None, None
+    return (
+        fees.maker_fee.fee if fees.maker_fee is not None else None,
+        fees.taker_fee.fee if fees.taker_fee is not None else None,
+    )
+
+
+def trading_fees(listed: Market, account: schema.AccountFees | None) -> TradingFees:
+    """
+    Return what this account pays on a market: the market's own fee where it has one, else the account's rate.
+
+    Raises:
+        DecodeError: Neither is given.
+    """
+    # OpenAPI `MarketResp.fee_config`: 'If not set, it will use the global exchange fee config'.
+    maker, taker = listed.maker_fee, listed.taker_fee
+    if account is not None:
+        maker = maker if maker is not None else number(account.maker_rate, "maker_rate")
+        taker = taker if taker is not None else number(account.taker_rate, "taker_rate")
+    if maker is None or taker is None:
+        raise _refuse(f"fees of {listed.id}", "neither the market nor the account names them")
+    return TradingFees(market_id=listed.id, maker=maker, taker=taker)
+
+
+def ticker(row: schema.MarketSummary, listed: Market, received: datetime) -> Ticker:
+    """Decode one market's prices. The 24-hour volume is in USD, so it is a notional."""
+    return Ticker.trusted(
+        market_id=listed.id,
+        bid_price=positive(row.bid, "bid"),
+        ask_price=positive(row.ask, "ask"),
+        last_price=positive(row.last_traded_price, "last_traded_price"),
+        mark_price=positive(row.mark_price, "mark_price"),
+        index_price=positive(row.underlying_price, "underlying_price"),
+        notional_24h=number(row.volume_24h, "volume_24h"),
+        open_interest=number(row.open_interest, "open_interest"),
+        ts_venue=_moment(row.created_at),
+        ts_received=received,
+    )
+
+
+def order_book(row: schema.OrderBook, listed: Market, received: datetime) -> BookSnapshot:
+    """Decode a REST book, best levels first."""
+    return BookSnapshot.trusted(
+        market_id=listed.id,
+        bids=tuple(BookLevel(price, size) for price, size in sorted(row.bids or (), reverse=True) if size > 0),
+        asks=tuple(BookLevel(price, size) for price, size in sorted(row.asks or ()) if size > 0),
+        sequence=row.seq_no,
+        ts_venue=_moment(row.last_updated_at),
+        ts_received=received,
+    )
+
+
+def book_update(row: schema.OrderBookUpdate, listed: Market, received: datetime) -> BookSnapshot | BookDelta:
+    """
+    Decode a frame of the book's channel.
+
+    ``seq_no`` counts the market's updates, so each frame of the deltas feed follows the one numbered one less.
+
+    Raises:
+        DecodeError: It is neither a snapshot nor a change, or a level has no side.
+    """
+    bids: list[BookLevel] = []
+    asks: list[BookLevel] = []
+    sides = {"BUY": bids, "SELL": asks}
+    try:
+        for levels in (row.inserts, row.updates):
+            for level in levels or ():
+                sides[level.side].append(BookLevel(level.price, level.size))
+        if row.update_type == "s":
+            return BookSnapshot.trusted(
+                market_id=listed.id,
+                bids=tuple(sorted((level for level in bids if level.size), reverse=True)),
+                asks=tuple(sorted(level for level in asks if level.size)),
+                sequence=row.seq_no,
+                ts_venue=_moment(row.last_updated_at),
+                ts_received=received,
+            )
+        for level in row.deletes or ():
+            sides[level.side].append(BookLevel(level.price, _ZERO))
+    except KeyError as exc:
+        raise _refuse(f"book of {listed.id}", f"a level's side {exc} is neither BUY nor SELL") from None
+    if row.update_type != "d":
+        raise _refuse(f"book of {listed.id}", f"update_type {row.update_type!r} is neither 's' nor 'd'")
+    return BookDelta.trusted(
+        market_id=listed.id,
+        bids=tuple(bids),
+        asks=tuple(asks),
+        previous_sequence=row.seq_no - 1,
+        sequence=row.seq_no,
+        ts_venue=_moment(row.last_updated_at),
+        ts_received=received,
+    )
+
+
+def _unique(kind: str, identity: str) -> str:
+    """Ids are unique within a kind only ('Unique string ID of fill per FillType'), so the rarer kinds carry theirs."""
+    return identity if kind in {"FILL", ""} else f"{kind}:{identity}"
+
+
+def _fill_kind(word: str) -> FillKind:
+    kind = FILL_KINDS.get(word)
+    if kind is None:
+        _report("kind of fill", word)
+        return FillKind.OTHER
+    return kind
+
+
+def trade(row: schema.Trade, listed: Market, received: datetime) -> Trade:
+    """Decode one trade of the tape; the side is the taker's."""
+    return Trade.trusted(
+        trade_id=_unique(row.trade_type, row.id),
+        market_id=listed.id,
+        side=_side(row.side, f"trade {row.id}"),
+        price=row.price,
+        size=row.size,
+        kind=_fill_kind(row.trade_type),
+        ts_venue=from_ms(row.created_at),
+        ts_received=received,
+    )
+
+
+def candle(row: schema.Kline, listed: Market, interval: timedelta) -> Candle:
+    """Decode one bar."""
+    return Candle.trusted(
+        market_id=listed.id,
+        opened_at=from_ms(row.opened_at),
+        interval=interval,
+        open=row.open,
+        high=row.high,
+        low=row.low,
+        close=row.close,
+        volume=row.volume,
+    )
+
+
+# Funding
+
+
+def funding_from_summary(row: schema.MarketSummary, listed: Market, received: datetime) -> FundingRate | None:
+    """
+    Decode a market's running rate; None where it has none, or where the venue names no period for it.
+
+    The rate is 'raw', for the market's own period (OpenAPI ``MarketSummaryResp.funding_rate``).
+    """
+    value = number(row.funding_rate, f"funding_rate of {row.symbol}")
+    if value is None or listed.funding_interval is None:
+        return None
+    return FundingRate.trusted(
+        market_id=listed.id,
+        value=value,
+        period=listed.funding_interval,
+        kind=FundingKind.CURRENT,
+        accrual=FundingAccrual.CONTINUOUS,
+        effective_at=from_ms(row.created_at),
+        # Paid on the spot oracle price (the venue's documentation on funding, read 2026-11).
+        notional_price=PriceKind.INDEX,
+        mark_price=positive(row.mark_price, "mark_price"),
+        index_price=positive(row.underlying_price, "underlying_price"),
+        source=f"GET {endpoints.MARKETS_SUMMARY}",
+        ts_received=received,
+    )
+
+
+def funding(
+    row: schema.FundingData, listed: Market, received: datetime, *, kind: FundingKind, source: str
+) -> FundingRate | None:
+    """
+    Decode one observation of the rate; None where it holds none or no period.
+
+    The period is the row's own: it may have changed since the market's listing was read.
+    """
+    value = number(row.funding_rate, f"funding_rate of {row.market}")
+    hours = row.funding_period_hours
+    period = _hours(hours) if hours is not None and hours > 0 else listed.funding_interval
+    if value is None or period is None:
+        return None
+    return FundingRate.trusted(
+        market_id=listed.id,
+        value=value,
+        period=period,
+        kind=kind,
+        accrual=FundingAccrual.CONTINUOUS,
+        effective_at=from_ms(row.created_at),
+        notional_price=PriceKind.INDEX,
+        funding_index=number(row.funding_index, f"funding_index of {row.market}"),
+        source=source,
+        ts_received=received,
+    )
+
+
+def funding_payment(row: schema.FundingPayment, listed: Market, received: datetime) -> FundingPayment:
+    """Decode one payment: from the account's view, positive when received."""
+    return FundingPayment.trusted(
+        payment_id=row.id,
+        market_id=listed.id,
+        amount=row.payment,
+        asset=listed.instrument.settle,
+        ts_venue=from_ms(row.created_at),
+        ts_received=received,
+    )
+
+
+# The account
+
+
+def account(row: schema.AccountSummary, received: datetime) -> AccountSummary:
+    """Decode the margin summary. ``account_value`` holds the unrealized PnL and the running funding, once."""
+    return AccountSummary(
+        account_id=row.account,
+        asset=row.settlement_asset,
+        equity=row.account_value,
+        free_collateral=row.free_collateral,
+        initial_margin=row.initial_margin_requirement,
+        maintenance_margin=row.maintenance_margin_requirement,
+        ts_venue=_moment(row.updated_at),
+        ts_received=received,
+    )
+
+
+def balance(row: schema.Balance, summary: schema.AccountSummary | None, received: datetime) -> Balance:
+    """Decode one asset; the margin summary tells what of the settlement asset is free."""
+    is_settlement = summary is not None and summary.settlement_asset == row.token
+    return Balance.trusted(
+        asset=row.token,
+        total=row.size,
+        available=summary.free_collateral if is_settlement and summary is not None else None,
+        ts_venue=_moment(row.last_updated_at),
+        ts_received=received,
+    )
+
+
+def position(row: schema.Position, listed: Market, received: datetime) -> Position:
+    """
+    Decode a position; a closed one has size 0.
+
+    Both the unrealized and the realized PnL of this venue include funding; it is taken out of both.
+
+    Raises:
+        DecodeError: Sign and side contradict each other, or the status is unknown.
+    """
+    what = f"position {row.market}"
+    if row.status not in {"OPEN", "CLOSED"}:
+        raise _refuse(what, f"status {row.status!r} is neither OPEN nor CLOSED")
+    size = row.size if row.status == "OPEN" else _ZERO
+    if (size > 0 and row.side != "LONG") or (size < 0 and row.side != "SHORT"):
+        raise _refuse(what, f"size {row.size} and side {row.side!r} contradict each other")
+    accrued = number(row.unrealized_funding_pnl, f"{what} unrealized_funding_pnl")
+    unrealized = number(row.unrealized_pnl, f"{what} unrealized_pnl")
+    settled = number(row.realized_positional_funding_pnl, f"{what} realized_positional_funding_pnl")
+    realized = number(row.realized_positional_pnl, f"{what} realized_positional_pnl")
+    return Position.trusted(
+        market_id=listed.id,
+        size=size,
+        entry_price=positive(row.average_entry_price, f"{what} average_entry_price") if size else None,
+        unrealized_pnl=unrealized - (accrued or _ZERO) if unrealized is not None else None,
+        accrued_funding=accrued,
+        realized_pnl=realized - (settled or _ZERO) if realized is not None else None,
+        liquidation_price=positive(row.liquidation_price, f"{what} liquidation_price") if size else None,
+        leverage=positive(row.leverage, f"{what} leverage"),
+        sequence=row.seq_no,
+        ts_venue=_moment(row.last_updated_at) if row.last_updated_at is not None else None,
+        ts_received=received,
+    )
+
+
+def leverage(row: schema.MarginEntry | schema.MarginUpdate, listed: Market) -> LeverageSetting:
+    """
+    Decode the account's setting for a market.
+
+    Raises:
+        DecodeError: A margin type that is neither CROSS nor ISOLATED.
+    """
+    mode = MARGIN_MODES.get(row.margin_type)
+    if mode is None:
+        raise _refuse(f"margin of {listed.id}", f"margin_type {row.margin_type!r} is neither CROSS nor ISOLATED")
+    value = row.leverage
+    if mode is MarginMode.ISOLATED and isinstance(row, schema.MarginEntry) and row.isolated_margin_leverage:
+        value = row.isolated_margin_leverage
+    return LeverageSetting(
+        market_id=listed.id, leverage=Decimal(value), margin_mode=mode, max_leverage=listed.max_leverage
+    )
+
+
+# Orders and fills
+
+
+def order(row: schema.Order, listed: Market, received: datetime, *, is_stream: bool = False) -> Order:
+    """
+    Decode an order.
+
+    Args:
+        is_stream: The number of a stream's update orders its updates. REST answers number theirs independently
+            (OpenAPI ``OrderResp.seq_no``), so there the time of the last change has to tell which is newer.
+
+    Raises:
+        DecodeError: Status, side or type is not in the contract, or the sizes contradict each other.
+    """
+    what = f"order {row.id}"
+    kind = ORDER_TYPES.get(row.type)
+    if kind is None:
+        raise _refuse(what, f"type {row.type!r} is not in the contract")
+    filled = row.size - row.remaining_size
+    if filled < 0 or row.remaining_size < 0:
+        raise _refuse(what, f"remaining_size {row.remaining_size} does not fit size {row.size}")
+    status, reason = _order_status(row, filled)
+    return Order.trusted(
+        market_id=listed.id,
+        venue_order_id=row.id,
+        client_order_id=row.client_id or None,
+        side=_side(row.side, what),
+        type=kind,
+        status=status,
+        size=row.size,
+        filled_size=filled,
+        price=positive(row.price, f"{what} price") if kind.has_price else None,
+        average_price=positive(row.avg_fill_price, f"{what} avg_fill_price") if filled else None,
+        trigger_price=positive(row.trigger_price, f"{what} trigger_price"),
+        time_in_force=TimeInForce.IOC if row.instruction == "IOC" else TimeInForce.GTC,
+        post_only=row.instruction == "POST_ONLY",
+        reduce_only=bool(row.flags) and "REDUCE_ONLY" in (row.flags or ()),
+        reject_reason=reason,
+        status_message=row.cancel_reason or None,
+        created_at=_moment(row.created_at),
+        updated_at=_moment(row.last_updated_at),
+        sequence=row.seq_no if is_stream else None,
+        ts_received=received,
+    )
+
+
+def _order_status(row: schema.Order, filled: Decimal) -> tuple[OrderStatus, RejectReason | None]:
+    """
+    The venue has four words. A CLOSED order was filled, canceled or rejected: what remains and why tells which.
+    """
+    if row.status == "OPEN":
+        return OrderStatus.PARTIALLY_FILLED if filled else OrderStatus.OPEN, None
+    if row.status == "NEW":
+        return OrderStatus.PARTIALLY_FILLED if filled else OrderStatus.PENDING, None
+    if row.status == "UNTRIGGERED":
+        return OrderStatus.OPEN, None
+    if row.status != "CLOSED":
+        raise _refuse(f"order {row.id}", f"status {row.status!r} is none of NEW, UNTRIGGERED, OPEN, CLOSED")
+    if not row.remaining_size:
+        return OrderStatus.FILLED, None
+    ended = closing(row.cancel_reason)
+    # What was filled was accepted: the rest of it can only have been canceled.
+    if filled and ended.status is OrderStatus.REJECTED:
+        return OrderStatus.CANCELED, ended.reason
+    return ended.status, ended.reason
+
+
+def fill(row: schema.Fill, listed: Market, received: datetime, *, order_side: Side | None = None) -> Fill:
+    """
+    Decode a fill of ours.
+
+    Args:
+        order_side: Our order's side, where it is known; it decides. Otherwise our side follows from the taker's,
+            which the venue gives, and from whether we were the maker.
+
+    Raises:
+        DecodeError: A side that is not in the contract.
+    """
+    what = f"fill {row.id}"
+    taker = _side(row.side, what)
+    liquidity = {"MAKER": Liquidity.MAKER, "TAKER": Liquidity.TAKER}.get(row.liquidity)
+    side = order_side or (taker.opposite if liquidity is Liquidity.MAKER else taker)
+    return Fill.trusted(
+        fill_id=_unique(row.fill_type, row.id),
+        market_id=listed.id,
+        venue_order_id=row.order_id or None,
+        client_order_id=row.client_id or None,
+        side=side,
+        price=row.price,
+        size=row.size,
+        fee=number(row.fee, f"{what} fee") or _ZERO,
+        fee_asset=row.fee_currency or listed.instrument.settle,
+        liquidity=liquidity,
+        kind=_fill_kind(row.fill_type),
+        realized_pnl=number(row.realized_pnl, f"{what} realized_pnl"),
+        realized_funding=number(row.realized_funding, f"{what} realized_funding"),
+        ts_venue=from_ms(row.created_at),
+        ts_received=received,
+    )
+
+
+def venue_status(row: schema.SystemState) -> VenueStatus:
+    """Decode the system's state. An unknown one is taken for maintenance: nobody should trade on a guess."""
+    status = VENUE_STATUSES.get(row.status)
+    if status is None:
+        _report("system state", row.status)
+        return VenueStatus.MAINTENANCE
+    return status

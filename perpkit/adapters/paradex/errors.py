@@ -1,0 +1,344 @@
+"""
+Paradex's words for no, brought to the core's errors: one table for REST codes, one for WebSocket codes, one for the
+reasons that close an order.
+
+Sources: REST codes are ``responses.ErrorCode`` of OpenAPI 1.132, all of them, held to it by a test. WebSocket codes are
+OpenRPC 1.3. Reasons for closing have no list in any contract (``cancel_reason`` is plain text); each has its source
+below, and what is in none of the tables is judged by the words it is made of.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+from perpkit.adapters.paradex.config import VENUE
+from perpkit.core.errors import (
+    AuthError,
+    BadGatewayError,
+    InvalidRequestError,
+    OrderNotFoundError,
+    OrderRejectedError,
+    PerpkitError,
+    RateLimitError,
+    RejectReason,
+    UnknownMarketError,
+    UnmappedVenueError,
+    VenueError,
+    VenueUnavailableError,
+)
+from perpkit.core.models import OrderStatus
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """
+    What a code means.
+
+    Attributes:
+        error: What is raised for it.
+        reason: Set where the code is a refusal when it answers an order command; it is then raised as
+            ``OrderRejectedError`` with this reason.
+        advice: What to do, where the venue's message may not say.
+    """
+
+    error: type[PerpkitError]
+    reason: RejectReason | None = None
+    advice: str | None = None
+
+
+_BAD = Meaning(InvalidRequestError)
+_NOT_OURS = Meaning(InvalidRequestError)
+"""Of endpoints that perpkit does not use (vaults, block trades, RFQs, referrals, XP, onboarding)."""
+
+_KEY = "check the key, the account address and the environment: `perpkit check paradex` tests the key alone"
+_ORDER_FORM = Meaning(InvalidRequestError, RejectReason.INVALID_ORDER)
+
+CODES: Final[Mapping[str, Meaning]] = {
+    "VALIDATION_ERROR": _ORDER_FORM,
+    "BINDING_ERROR": _ORDER_FORM,
+    # The venue's own 5xx: whether the request took effect before is not known.
+    "INTERNAL_ERROR": Meaning(BadGatewayError),
+    "NOT_FOUND": Meaning(InvalidRequestError),
+    "SERVICE_UNAVAILABLE": Meaning(VenueUnavailableError),
+    "INVALID_REQUEST_PARAMETER": _ORDER_FORM,
+    "ORDER_ID_NOT_FOUND": Meaning(OrderNotFoundError),
+    "ORDER_IS_CLOSED": Meaning(OrderNotFoundError, advice="it was filled, canceled or rejected before; fetch it"),
+    "ORDER_IS_NOT_OPEN": Meaning(OrderRejectedError, RejectReason.INVALID_ORDER, "the order is not open yet"),
+    "INVALID_ORDER_SIZE": Meaning(OrderRejectedError, RejectReason.INVALID_ORDER),
+    "CLIENT_ORDER_ID_NOT_FOUND": Meaning(OrderNotFoundError),
+    "DUPLICATED_CLIENT_ID": Meaning(OrderRejectedError, RejectReason.DUPLICATE_CLIENT_ID),
+    "INVALID_SYMBOL": Meaning(UnknownMarketError),
+    "INVALID_TOKEN": Meaning(AuthError, advice=_KEY),
+    "INVALID_ETHEREUM_ADDRESS": _NOT_OURS,
+    "INVALID_ETHEREUM_SIGNATURE": _NOT_OURS,
+    "INVALID_STARKNET_ADDRESS": Meaning(AuthError, advice=_KEY),
+    "INVALID_STARKNET_SIGNATURE": Meaning(AuthError, RejectReason.INVALID_SIGNATURE, _KEY),
+    "STARKNET_SIGNATURE_VERIFICATION_FAILED": Meaning(AuthError, RejectReason.INVALID_SIGNATURE, _KEY),
+    "ETHEREUM_SIGNER_MISMATCH": _NOT_OURS,
+    "ETHEREUM_HASH_MISMATCH": _NOT_OURS,
+    "NOT_ONBOARDED": Meaning(AuthError, advice="the account is not onboarded here; open it once on the venue's page"),
+    "INVALID_TIMESTAMP": Meaning(
+        AuthError, RejectReason.EXPIRED, "check this machine's clock: `perpkit check paradex`"
+    ),
+    "INVALID_BLOCK_EXPIRATION": _NOT_OURS,
+    "ACCOUNT_NOT_FOUND": Meaning(AuthError, advice=_KEY),
+    "MEDIA_NOT_FOUND": _NOT_OURS,
+    "INVALID_ORDER_SIGNATURE": Meaning(OrderRejectedError, RejectReason.INVALID_SIGNATURE, _KEY),
+    "PUBLIC_KEY_INVALID": Meaning(AuthError, advice=_KEY),
+    "UNAUTHORIZED_ETHEREUM_ADDRESS": Meaning(AuthError, advice=_KEY),
+    "UNAUTHORIZED_ERROR": Meaning(AuthError, advice=_KEY),
+    "ETHEREUM_ADDRESS_ALREADY_ONBOARDED": _NOT_OURS,
+    "EVM_ADDRESS_ALREADY_ONBOARDED": _NOT_OURS,
+    "MARKET_NOT_FOUND": Meaning(UnknownMarketError),
+    "ALLOWLIST_ENTRY_NOT_FOUND": Meaning(AuthError, advice="the account is not on the venue's allowlist"),
+    "USERNAME_IN_USE": _NOT_OURS,
+    "GEO_IP_BLOCK": Meaning(VenueUnavailableError, advice="the venue does not serve this region"),
+    "ETHEREUM_ADDRESS_BLOCKED": Meaning(AuthError, advice="the venue has blocked this account"),
+    "PROGRAM_NOT_FOUND": _NOT_OURS,
+    "PROGRAM_NOT_SUPPORTED": _NOT_OURS,
+    "INVALID_DASHBOARD": _NOT_OURS,
+    "MARKET_NOT_OPEN": Meaning(OrderRejectedError, RejectReason.MARKET_CLOSED),
+    "MARKET_NOT_SETTLED": _BAD,
+    "INVALID_REFERRAL_CODE": _NOT_OURS,
+    "REQUEST_NOT_ALLOWED": Meaning(AuthError, advice="these credentials may not do this: a read-only token only reads"),
+    "PARENT_ADDRESS_ALREADY_ONBOARDED": _NOT_OURS,
+    "INVALID_PARENT_ACCOUNT": _NOT_OURS,
+    "INVALID_VAULT_OPERATOR_CHAIN": _NOT_OURS,
+    "VAULT_OPERATOR_ALREADY_ONBOARDED": _NOT_OURS,
+    "VAULT_NAME_IN_USE": _NOT_OURS,
+    "VAULT_NOT_FOUND": _NOT_OURS,
+    "VAULT_STRATEGY_NOT_FOUND": _NOT_OURS,
+    "VAULT_LIMIT_REACHED": _NOT_OURS,
+    "VAULT_DATA_PRIVATE": _NOT_OURS,
+    "BATCH_SIZE_OUT_OF_RANGE": _ORDER_FORM,
+    "ISOLATED_MARKET_ACCOUNT_MISMATCH": _ORDER_FORM,
+    "NO_ACCESS_TO_MARKET": Meaning(OrderRejectedError, RejectReason.MARKET_CLOSED, "the account may not trade it"),
+    "POINTS_SUMMARY_NOT_FOUND": _NOT_OURS,
+    "ALGO_ID_NOT_FOUND": _NOT_OURS,
+    "INVALID_DERIVATION_PATH": _NOT_OURS,
+    "PROFILE_STATS_NOT_FOUND": _NOT_OURS,
+    "INVALID_CHAIN": Meaning(AuthError, advice="the key was used on the wrong environment"),
+    "INVALID_LAYERSWAP_SWAP": _NOT_OURS,
+    "SOCIAL_USERNAME_IN_USE": _NOT_OURS,
+    "INVALID_OAUTH_REQUEST": _NOT_OURS,
+    "RPI_ACCOUNT_NOT_WHITELISTED": Meaning(
+        OrderRejectedError, RejectReason.INVALID_ORDER, "option rpi is for accounts that the venue lets use it"
+    ),
+    "SYSTEM_STATUS_POST_ONLY": Meaning(VenueUnavailableError, advice="the venue takes only post-only orders now"),
+    "SYSTEM_STATUS_CANCEL_ONLY": Meaning(VenueUnavailableError, advice="the venue takes only cancels now"),
+    "INVALID_MARKETING_CODE": _NOT_OURS,
+    "OFFER_NOT_FOUND": _NOT_OURS,
+    "MARKET_MARGIN_RESTRICTED": Meaning(OrderRejectedError, RejectReason.MARGIN),
+    "NOT_UNIQUE": _BAD,
+    "ACCOUNT_ALREADY_REFERRED": _NOT_OURS,
+    "ONBOARDING_PERIOD_EXPIRED": _NOT_OURS,
+    "ONBOARDING_RATE_LIMITED": Meaning(RateLimitError),
+    "SUBACCOUNTS_LIMIT_EXCEEDED": _NOT_OURS,
+    "INSUFFICIENT_MIN_CHAIN_BALANCE": _NOT_OURS,
+    "INSUFFICIENT_EVM_BALANCE": _NOT_OURS,
+    "PORTFOLIO_MARGIN_ONBOARDING_DISABLED": _NOT_OURS,
+    "PORTFOLIO_MARGIN_INVALID_ACCOUNT_KIND": _NOT_OURS,
+    "EVM_VAULT_OPERATORS_DISABLED": _NOT_OURS,
+    "INVALID_EVM_SIGNATURE": _NOT_OURS,
+    "EVM_SIGNATURE_VERIFICATION_FAILED": _NOT_OURS,
+    "INVALID_SUBKEY": Meaning(AuthError, advice="the subkey is not registered, or was revoked; " + _KEY),
+    "SUBKEY_NOT_ACTIVATABLE": Meaning(AuthError, advice="register the subkey anew on the venue's page"),
+    "TOKEN_LIMIT_REACHED": _NOT_OURS,
+    "INVALID_TOKEN_SCOPE": Meaning(AuthError, advice="this token may not do this: a read-only token only reads"),
+    "IP_NOT_ALLOWED": Meaning(AuthError, advice="the credential is bound to other addresses than this machine's"),
+    "INSUFFICIENT_TRANSFERRABLE_XP": _NOT_OURS,
+    "TRANSFER_LIMIT_REACHED": _NOT_OURS,
+    "XP_TRANSFERS_DISABLED": _NOT_OURS,
+    "BLOCK_TRADE_NOT_FOUND": _NOT_OURS,
+    "BLOCK_TRADE_NOT_ENABLED": _NOT_OURS,
+    "BLOCK_TRADE_EXPIRED": _NOT_OURS,
+    "BLOCK_TRADE_ALREADY_CANCELLED": _NOT_OURS,
+    "BLOCK_TRADE_INVALID_STATUS": _NOT_OURS,
+    "BLOCK_TRADE_UNAUTHORIZED": _NOT_OURS,
+    "BLOCK_TRADE_MISSING_TRADES": _NOT_OURS,
+    "BLOCK_TRADE_MISSING_SIGNERS": _NOT_OURS,
+    "BLOCK_TRADE_MISSING_SIGNATURE": _NOT_OURS,
+    "BLOCK_TRADE_ACCOUNT_MISMATCH": _NOT_OURS,
+    "BLOCK_TRADE_INVALID_SIGNATURE": _NOT_OURS,
+    "BLOCK_TRADE_SIGNER_KEY_UNAUTHORIZED": _NOT_OURS,
+    "BLOCK_TRADE_REPLAYED_SIGNATURE": _NOT_OURS,
+    "OFFER_ALREADY_CANCELLED": _NOT_OURS,
+    "OFFER_INVALID_STATUS": _NOT_OURS,
+    "OFFER_UNAUTHORIZED": _NOT_OURS,
+    "OFFER_PARENT_MISMATCH": _NOT_OURS,
+    "OFFER_PARENT_NOT_ACCEPTING": _NOT_OURS,
+    "PORTFOLIO_MARGIN_CONFIG_NOT_FOUND": _NOT_OURS,
+}
+
+RPC_CODES: Final[Mapping[int, Meaning]] = {
+    -32700: _BAD,
+    -32600: _BAD,
+    -32601: _BAD,
+    -32602: _ORDER_FORM,
+    -32603: Meaning(BadGatewayError),
+    40110: Meaning(AuthError),
+    40111: Meaning(AuthError),
+    40112: Meaning(VenueUnavailableError, advice="the venue does not serve this region"),
+    40300: Meaning(AuthError),
+    42901: Meaning(RateLimitError),
+}
+
+_TOO_MANY = 429
+_UNAUTHORIZED = (401, 403)
+
+
+def venue_error(
+    code: str,
+    message: str,
+    *,
+    status: int | None,
+    operation: str,
+    is_order_command: bool = False,
+    client_order_id: str | None = None,
+    retry_after: timedelta | None = None,
+) -> PerpkitError:
+    """
+    Return the error for an answer in the venue's own envelope.
+
+    Args:
+        is_order_command: It answers a placement or an amendment, so that a refusal is a rejection of the order.
+        retry_after: From the ``Retry-After`` header.
+    """
+    meaning = CODES.get(code)
+    if meaning is None:
+        meaning = Meaning(UnmappedVenueError)
+        if status == _TOO_MANY:
+            meaning = Meaning(RateLimitError)
+        elif status in _UNAUTHORIZED:
+            meaning = Meaning(AuthError, advice=_KEY)
+    where = {"venue": VENUE, "operation": operation, "client_order_id": client_order_id}
+    return _build(
+        meaning,
+        {"code": code, "status": status, **where},
+        message=message,
+        is_order_command=is_order_command,
+        retry_after=retry_after,
+    )
+
+
+def rpc_error(
+    code: int,
+    message: str,
+    *,
+    operation: str,
+    is_order_command: bool = False,
+    client_order_id: str | None = None,
+) -> PerpkitError:
+    """
+    Return the error for a JSON-RPC error. Order methods put a REST code into the message: it says more, so it goes
+    first.
+    """
+    word = message.split(":", 1)[0].strip()
+    meaning = CODES.get(word) or RPC_CODES.get(code) or Meaning(UnmappedVenueError)
+    shown: str | int = word if word in CODES else code
+    where = {"venue": VENUE, "operation": operation, "client_order_id": client_order_id}
+    return _build(
+        meaning,
+        {"code": shown, "status": None, **where},
+        message=message,
+        is_order_command=is_order_command,
+        retry_after=None,
+    )
+
+
+def _build(
+    meaning: Meaning, facts: dict[str, Any], *, message: str, is_order_command: bool, retry_after: timedelta | None
+) -> PerpkitError:
+    code = facts["code"]
+    text = f"{code}: {message}" if message and not message.startswith(str(code)) else message or str(code)
+    if meaning.advice:
+        text = f"{text} ({meaning.advice})"
+    if (is_order_command and meaning.reason is not None) or issubclass(meaning.error, OrderRejectedError):
+        return OrderRejectedError(text, reason=meaning.reason or RejectReason.OTHER, **facts)
+    if issubclass(meaning.error, RateLimitError):
+        return RateLimitError(text, retry_after=retry_after, **facts)
+    if issubclass(meaning.error, VenueError):
+        return meaning.error(text, **facts)
+    where = {name: facts[name] for name in ("venue", "operation", "client_order_id")}
+    if issubclass(meaning.error, BadGatewayError):
+        return BadGatewayError(text, status=facts["status"], **where)
+    return meaning.error(text, **where)
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """How an order that was closed unfilled ended, in common terms."""
+
+    status: OrderStatus
+    reason: RejectReason | None
+
+
+_CANCELED = OrderStatus.CANCELED
+_REJECTED = OrderStatus.REJECTED
+
+CLOSINGS: Final[Mapping[str, Closing]] = {
+    # OpenAPI, example of `responses.OrderResp.cancel_reason`.
+    "NOT_ENOUGH_MARGIN": Closing(_REJECTED, RejectReason.MARGIN),
+    # AsyncAPI, example of `order.create`.
+    "USER_CANCELED": Closing(_CANCELED, None),
+    # ccxt 4.5.90, parse_order.
+    "ORDER_EXCEEDS_POSITION_LIMIT": Closing(_REJECTED, RejectReason.POSITION_LIMIT),
+    # A recorded testnet answer (ccxt's public test data).
+    "ORDER_SIZE_BELOW_MIN": Closing(_REJECTED, RejectReason.INVALID_ORDER),
+    # paradex-py 0.8.2, MmpCancelReason.
+    "MMP_TRIGGERED": Closing(_CANCELED, RejectReason.OTHER),
+    "MMP_FROZEN": Closing(_REJECTED, RejectReason.OTHER),
+    "MMP_DISABLED": Closing(_CANCELED, RejectReason.OTHER),
+    "MMP_GREEKS_UNAVAILABLE": Closing(_REJECTED, RejectReason.OTHER),
+    "MMP_NOT_CONFIGURED": Closing(_REJECTED, RejectReason.OTHER),
+}
+
+_BY_WORD: Final[tuple[tuple[tuple[str, ...], Closing], ...]] = (
+    # First match counts, so the narrower words stand above the wider ones.
+    (("DISCONNECT", "USER_CANCEL", "CANCELED_BY_USER", "CANCEL_ALL"), Closing(_CANCELED, None)),
+    (("POST_ONLY",), Closing(_REJECTED, RejectReason.POST_ONLY_WOULD_CROSS)),
+    (("REDUCE_ONLY",), Closing(_REJECTED, RejectReason.REDUCE_ONLY)),
+    (("SELF_TRADE", "STP", "EXPIRE_MAKER", "EXPIRE_TAKER", "EXPIRE_BOTH"), Closing(_CANCELED, RejectReason.SELF_TRADE)),
+    (("POSITION_LIMIT", "MAX_POSITION", "OPEN_INTEREST"), Closing(_REJECTED, RejectReason.POSITION_LIMIT)),
+    (("ORDER_LIMIT", "MAX_ORDERS", "OPEN_ORDERS", "TOO_MANY"), Closing(_REJECTED, RejectReason.ORDER_LIMIT)),
+    (("LIQUIDATION",), Closing(_CANCELED, RejectReason.MARGIN)),
+    (("MARGIN", "COLLATERAL", "BALANCE"), Closing(_REJECTED, RejectReason.MARGIN)),
+    (("LIQUIDITY", "IOC", "IMMEDIATE", "NO_MATCH"), Closing(_CANCELED, RejectReason.NO_LIQUIDITY)),
+    (("SLIPPAGE", "PRICE_BAND", "BAND", "PRICE_TOO", "PRICE_OUT"), Closing(_REJECTED, RejectReason.PRICE_BAND)),
+    (("SIGNATURE",), Closing(_REJECTED, RejectReason.INVALID_SIGNATURE)),
+    (("DUPLICATE", "CLIENT_ID"), Closing(_REJECTED, RejectReason.DUPLICATE_CLIENT_ID)),
+    (("RECV_WINDOW", "EXPIRED", "TIMESTAMP"), Closing(OrderStatus.EXPIRED, RejectReason.EXPIRED)),
+    (("MARKET_", "SETTLE", "DELIST", "HALT"), Closing(_CANCELED, RejectReason.MARKET_CLOSED)),
+    (("SIZE", "PRICE", "TICK", "NOTIONAL", "INVALID", "INCREMENT"), Closing(_REJECTED, RejectReason.INVALID_ORDER)),
+    (("CANCEL",), Closing(_CANCELED, None)),
+)
+
+_reported: set[str] = set()
+_MOST_REPORTED = 1000
+
+
+def closing(cancel_reason: str) -> Closing:
+    """
+    Return how an order ended that was closed with this reason and nothing filled.
+
+    A reason without a known word is a cancel for reason ``other``, and is logged once: that the order is over and
+    unfilled is certain, only the why is not.
+    """
+    if not cancel_reason:
+        return Closing(_CANCELED, None)
+    if (known := CLOSINGS.get(cancel_reason)) is not None:
+        return known
+    word = cancel_reason.upper().replace(" ", "_").replace("CANCELLED", "CANCELED")
+    for parts, meaning in _BY_WORD:
+        if any(part in word for part in parts):
+            return meaning
+    if word not in _reported and len(_reported) < _MOST_REPORTED:
+        _reported.add(word)
+        log.warning("%s closed an order with a reason that perpkit does not know: %r; please report it", VENUE, word)
+    return Closing(_CANCELED, RejectReason.OTHER)
