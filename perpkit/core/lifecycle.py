@@ -239,9 +239,9 @@ class OrderTracker:
         item.add(fill)
         return self._news(item)
 
-    def get(self, ref: OrderRef) -> Order | None:
+    def get(self, order: OrderRef | Order) -> Order | None:
         """Return what is known of an order by either of its ids; None when nothing is."""
-        for key in _keys_of(ref.market_id, ref.venue_order_id, ref.client_order_id):
+        for key in _keys_of(order.market_id, order.venue_order_id, order.client_order_id):
             if (item := self._by_key.get(key)) is not None:
                 return item.shown
         return None
