@@ -22,8 +22,8 @@ _KEPT_PER_SLOT = 4
 
 _FIELD_NAMES = (
     "signature", "jwt", "jwt_token", "access_token", "refresh_token", "auth_token", "id_token", "bearer",
-    "authorization", "secret", "api_secret", "client_secret", "secret_key", "api_key", "private_key", "stark_private_key", "password",
-    "passphrase", "mnemonic", "seed_phrase",
+    "authorization", "secret", "api_secret", "client_secret", "secret_key", "api_key", "private_key",
+    "stark_private_key", "password", "passphrase", "mnemonic", "seed_phrase",
 )  # fmt: skip
 _HEADER = re.compile(r"authorization|cookie|signature|secret|passphrase|api[-_]?key|(^|[-_])token$", re.IGNORECASE)
 _HEADER_IN_CLEAR = re.compile(r"(expiration|expiry|timestamp|version)$", re.IGNORECASE)
@@ -167,8 +167,9 @@ def _forms(secret: Secret | str | int | None) -> frozenset[str]:
         forms = set[str]()
     else:
         given = (secret.reveal() if isinstance(secret, Secret) else secret).strip()
-        # A key copied with its line end is sent, and shown, escaped in one way or another.
-        forms = {given, quote(given, safe=""), given.replace("\\", "\\\\").replace('"', '\\"').replace("/", "\\/")}
+        # In a URL it is percent-encoded; in JSON quotes and, by some writers, slashes are escaped.
+        escaped = given.replace("\\", "\\\\").replace('"', '\\"')
+        forms = {given, quote(given), quote(given, safe=""), escaped, escaped.replace("/", "\\/")}
         number = int(given, 16) if _HEX.fullmatch(given) else None
         if number is None and given.isascii() and given.isdigit():
             number = int(given) if len(given) <= 100 else None
