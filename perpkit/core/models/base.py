@@ -52,11 +52,13 @@ class Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=False, ser_json_timedelta="float")
 
     _defaults: ClassVar[dict[str, Any]] = {}
+    _names: ClassVar[set[str]] = set()
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
-        """Remember the defaults once, for :meth:`trusted`."""
+        """Remember defaults and names once, for :meth:`trusted`."""
         super().__pydantic_init_subclass__(**kwargs)
+        cls._names = set(cls.model_fields)
         cls._defaults = {
             name: field.get_default(call_default_factory=False)
             for name, field in cls.model_fields.items()
@@ -71,11 +73,13 @@ class Model(BaseModel):
         The caller answers for it that every required field is there, that decimals are finite and that instants
         are aware UTC.
         """
-        self = cls.__new__(cls)
-        _set(self, "__dict__", {**cls._defaults, **values})
-        _set(self, "__pydantic_fields_set__", set(values))
-        _set(self, "__pydantic_extra__", None)
-        _set(self, "__pydantic_private__", None)
+        # Every event of every stream comes through here: slots are set by their descriptors, and all of a class
+        # share one set of names (pydantic copies it before it changes it; frozen models never do).
+        self = _new(cls)
+        _set(self, "__dict__", cls._defaults | values)
+        _set_fields_set(self, cls._names)
+        _set_extra(self, None)
+        _set_private(self, None)
         return self
 
     def replace(self, **changes: Any) -> Self:
@@ -83,4 +87,8 @@ class Model(BaseModel):
         return type(self).model_validate({**self.__dict__, **changes})
 
 
+_new = object.__new__
 _set = object.__setattr__
+_set_fields_set = BaseModel.__dict__["__pydantic_fields_set__"].__set__
+_set_extra = BaseModel.__dict__["__pydantic_extra__"].__set__
+_set_private = BaseModel.__dict__["__pydantic_private__"].__set__
