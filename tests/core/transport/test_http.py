@@ -1,0 +1,725 @@
+"""The HTTP client against servers that misbehave: each ends in the one error that says whether anything was sent."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import gzip
+import random
+import socket
+import ssl
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from aiohttp import web
+
+from perpkit.core.errors import (
+    BadGatewayError,
+    ConfigError,
+    ConnectError,
+    ConnectionLostError,
+    DecodeError,
+    LocalRateLimitError,
+    NotSentError,
+    PerpkitError,
+    RequestTimeoutError,
+)
+from perpkit.core.transport.http import (
+    HttpClient,
+    HttpReply,
+    HttpTimeouts,
+    Progress,
+    classify_gateway_failure,
+    parse_retry_after,
+    segment,
+)
+from perpkit.core.transport.ratelimit import Quota, RateLimiterRegistry
+from perpkit.core.transport.recorder import ReplyRecord, RequestRecord
+from perpkit.core.transport.redact import Redactor
+from perpkit.core.transport.retry import ONCE, Effect, RetryPolicy
+from tests.core.transport.servers import (
+    JumpingClock,
+    ManualClock,
+    Peer,
+    answer,
+    hang,
+    other_tasks,
+    raw_server,
+    self_signed,
+    until,
+    web_server,
+)
+
+QUICK = HttpTimeouts(total=timedelta(seconds=5), connect=timedelta(seconds=2), read=timedelta(milliseconds=100))
+
+
+def client(url: str, **kwargs) -> HttpClient:
+    kwargs.setdefault("timeouts", QUICK)
+    kwargs.setdefault("clock", JumpingClock())
+    return HttpClient(url, venue="venue", **kwargs)
+
+
+async def command(http: HttpClient, method: str = "POST", **kwargs) -> HttpReply:
+    kwargs.setdefault("body", b"{}")
+    return await http.request(
+        method, "/orders", operation="place_order", effect=Effect.COMMAND, client_order_id="c1", **kwargs
+    )
+
+
+async def read(http: HttpClient, **kwargs) -> HttpReply:
+    return await http.request("GET", "/account", operation="GET /account", effect=Effect.READ, **kwargs)
+
+
+def unused_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+async def test_a_request_goes_out_as_given_and_the_answer_comes_back_whole() -> None:
+    """Method, path, query, headers and body arrive unchanged; status, headers, body and times return."""
+    seen = {}
+
+    async def handle(request: web.Request) -> web.Response:
+        seen.update(method=request.method, raw=request.raw_path, body=await request.read(), headers=request.headers)
+        return web.json_response({"id": "1"}, status=201, headers={"X-Odd": "yes"})
+
+    clock = ManualClock()
+    async with (
+        web_server(web.put("/v1/orders/{id}", handle)) as url,
+        client(url + "/v1", clock=clock, default_headers={"User-Agent": "ours"}) as http,
+    ):
+        reply = await http.request(
+            "PUT",
+            f"/orders/{segment('a/b c')}",
+            operation="amend",
+            effect=Effect.COMMAND,
+            params={"market": "BTC-USD-PERP", "n": 1, "no": None, "yes": True, "p": Decimal("1E-8"), "s": "a b&c@"},
+            body=b'{"x":1}',
+            headers={"Authorization": "Bearer t"},
+        )
+    assert seen["method"] == "PUT"
+    assert seen["raw"] == "/v1/orders/a%2Fb%20c?market=BTC-USD-PERP&n=1&yes=true&p=0.00000001&s=a%20b%26c%40"
+    assert seen["body"] == b'{"x":1}'
+    assert seen["headers"]["Authorization"] == "Bearer t"
+    assert seen["headers"]["Content-Type"] == "application/json"
+    assert seen["headers"]["User-Agent"] == "ours"
+    assert (reply.status, reply.body, reply.headers["x-odd"]) == (201, b'{"id": "1"}', "yes")
+    assert reply.sent_at == reply.received_at == clock.now()
+
+
+async def test_parameters_may_repeat_and_keep_their_order() -> None:
+    """A list of pairs goes out as it is."""
+    seen = []
+
+    async def handle(request: web.Request) -> web.Response:
+        seen.append((request.raw_path, dict(request.headers)))
+        return web.Response()
+
+    async with web_server(web.get("/account", handle)) as url, client(url) as http:
+        reply = await read(http, params=[("b", "1"), ("a", "2"), ("b", "3")])
+    assert seen[0][0] == "/account?b=1&a=2&b=3"
+    assert "Content-Type" not in seen[0][1]
+    assert reply.body == b""
+
+
+async def test_a_refused_connection_is_not_sent() -> None:
+    """Nobody listens: nothing was sent, even for an order."""
+    progress = Progress()
+    async with client(f"http://127.0.0.1:{unused_port()}") as http:
+        with pytest.raises(ConnectError, match="nothing was sent") as caught:
+            await command(http, progress=progress)
+    assert (caught.value.venue, caught.value.operation, caught.value.client_order_id) == ("venue", "place_order", "c1")
+    assert caught.value.__cause__ is not None
+    assert not progress.sent
+
+
+async def test_a_host_without_address_is_not_sent() -> None:
+    """A name that does not resolve ends before any connection. '.invalid' is reserved for this (RFC 6761)."""
+    async with client("https://venue.invalid") as http:
+        with pytest.raises(ConnectError):
+            await command(http)
+
+
+async def test_a_connection_that_is_never_accepted_is_not_sent() -> None:
+    """With the backlog full, connecting itself times out."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.listen(0)
+        fillers = []
+        for _ in range(4):
+            filler = socket.socket()
+            filler.setblocking(False)
+            filler.connect_ex(sock.getsockname())
+            fillers.append(filler)
+        limits = HttpTimeouts(connect=timedelta(milliseconds=150))
+        async with client(f"http://127.0.0.1:{sock.getsockname()[1]}", timeouts=limits) as http:
+            with pytest.raises(ConnectError):
+                await command(http)
+        for filler in fillers:
+            filler.close()
+
+
+async def test_an_untrusted_certificate_is_refused_before_anything_is_sent() -> None:
+    """TLS is verified; a self-signed server sees no request."""
+    async with (
+        raw_server(hang, self_signed()) as server,
+        client(f"https://localhost:{server.port}") as http,
+    ):
+        with pytest.raises(ConnectError, match=r"(?i)certificate"):
+            await command(http)
+        assert server.requests == []
+
+
+async def test_a_certificate_that_is_trusted_on_purpose_is_accepted() -> None:
+    """A context of one's own may trust more, and its host name is still checked."""
+
+    async def good(peer: Peer) -> None:
+        await peer.read_request()
+        await peer.write(answer(b"{}"))
+
+    context = ssl.create_default_context(cafile="tests/core/transport/data/localhost.pem")
+    async with raw_server(good, self_signed()) as server:
+        async with client(f"https://localhost:{server.port}", ssl_context=context) as http:
+            assert (await command(http)).status == 200
+
+
+async def test_a_server_that_does_not_speak_tls_is_not_sent() -> None:
+    """The handshake fails before the request."""
+
+    async def plain(peer: Peer) -> None:
+        await peer.reader.read(10)
+        await peer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    async with raw_server(plain) as server, client(f"https://127.0.0.1:{server.port}") as http:
+        with pytest.raises(ConnectError):
+            await command(http)
+
+
+async def test_a_server_that_hangs_before_or_after_reading_leaves_the_outcome_open() -> None:
+    """No answer in time: it was sent, and nothing proves what became of it."""
+
+    async def deaf(peer: Peer) -> None:
+        await asyncio.Event().wait()
+
+    async def mute(peer: Peer) -> None:
+        await peer.read_request()
+        await hang(peer)
+
+    for conversation in (deaf, mute):
+        progress = Progress()
+        async with raw_server(conversation) as server, client(server.url) as http:
+            with pytest.raises(RequestTimeoutError):
+                await command(http, progress=progress)
+            assert progress.sent
+            assert server.connections == 1
+
+
+async def test_a_total_bound_ends_a_slow_body() -> None:
+    """A server that drips bytes within the read bound is cut off by the total one."""
+
+    async def drip(peer: Peer) -> None:
+        await peer.read_request()
+        await peer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+        while True:
+            await peer.write(b"x")
+            await asyncio.sleep(0.02)
+
+    limits = HttpTimeouts(total=timedelta(milliseconds=200))
+    async with raw_server(drip) as server, client(server.url, timeouts=limits) as http:
+        with pytest.raises(RequestTimeoutError):
+            await command(http)
+
+
+LOST = {
+    "closed without an answer": b"",
+    "closed inside the head": b"HTTP/1.1 200 OK\r\nContent-Le",
+    "closed inside the body": b'HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{"id":',
+    "closed inside a chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n50\r\nabc",
+    "closed between chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
+}
+
+
+@pytest.mark.parametrize("reset", [False, True], ids=["close", "reset"])
+@pytest.mark.parametrize("sent", LOST.values(), ids=LOST.keys())
+async def test_a_connection_that_goes_away_leaves_the_outcome_open(sent: bytes, reset: bool) -> None:
+    """Closed or reset at any point after the request: sent, no complete answer, and never a result from half a body."""
+
+    async def part(peer: Peer) -> None:
+        await peer.read_request()
+        await peer.write(sent)
+        if reset:
+            peer.reset()
+
+    async with raw_server(part) as server, client(server.url) as http:
+        with pytest.raises(ConnectionLostError):
+            await command(http)
+        assert len(server.requests) == 1
+
+
+async def test_a_chunked_answer_is_put_together() -> None:
+    """Pieces of any size make one body."""
+
+    async def chunks(peer: Peer) -> None:
+        await peer.read_request()
+        await peer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for piece in (b'{"a"', b":", b"1}"):
+            await peer.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
+        await peer.write(b"0\r\n\r\n")
+
+    async with raw_server(chunks) as server, client(server.url) as http:
+        assert (await command(http)).body == b'{"a":1}'
+
+
+async def test_what_does_not_speak_http_is_not_the_venue() -> None:
+    """Garbage instead of a status line."""
+
+    async def garbage(peer: Peer) -> None:
+        await peer.read_request()
+        await peer.write(b"SSH-2.0-OpenSSH_9.6\r\n\r\n")
+
+    async with raw_server(garbage) as server, client(server.url) as http:
+        with pytest.raises(BadGatewayError):
+            await command(http)
+
+
+@pytest.mark.parametrize("status", [b"301 Moved", b"302 Found", b"303 See", b"307 Again", b"308 Moved"])
+async def test_no_redirect_is_followed(status: bytes) -> None:
+    """Neither the credentials nor the order reach the place that the redirect names."""
+    elsewhere = []
+
+    async def trap(peer: Peer) -> None:
+        elsewhere.append(await peer.read_request())
+
+    async with raw_server(trap) as other:
+
+        async def redirect(peer: Peer) -> None:
+            await peer.read_request()
+            await peer.write(answer(b"", status, f"Location: {other.url}/?api_key=k".encode()))
+
+        async with raw_server(redirect) as server, client(server.url) as http:
+            with pytest.raises(BadGatewayError, match=r"redirected with 30\d to .*api_key=\*\*\*") as caught:
+                await command(http, headers={"Authorization": "Bearer t"})
+    assert caught.value.status == int(status[:3])
+    assert elsewhere == []
+
+
+async def test_a_huge_body_is_not_read() -> None:
+    """Announced, unannounced or compressed: reading stops at the bound, and the next request gets its own answer."""
+    bomb = gzip.compress(b"0" * 200_000)
+    chunk = b"8000\r\n" + b"x" * 0x8000 + b"\r\n"
+    answers = [
+        answer(b"x" * 100_001),
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk * 4 + b"0\r\n\r\n",
+        answer(bomb, b"200 OK", b"Content-Encoding: gzip"),
+    ]
+    for sent in answers:
+
+        async def big(peer: Peer, sent: bytes = sent) -> None:
+            while True:
+                await peer.read_request()
+                await peer.write(sent if len(server.requests) == 1 else answer(b"{}"))
+
+        async with raw_server(big) as server, client(server.url, max_body=100_000) as http:
+            with pytest.raises(DecodeError, match="larger than 100000 bytes"):
+                await command(http)
+            assert (await command(http)).body == b"{}"
+
+
+async def test_a_compressed_body_arrives_plain() -> None:
+    """Below the bound a compressed answer is unpacked."""
+
+    async def zipped(peer: Peer) -> None:
+        await peer.read_request()
+        await peer.write(answer(gzip.compress(b'{"a":1}'), b"200 OK", b"Content-Encoding: gzip"))
+
+    async with raw_server(zipped) as server, client(server.url) as http:
+        assert (await command(http)).body == b'{"a":1}'
+
+
+async def test_a_body_broken_in_its_encoding_can_not_be_read() -> None:
+    """It says gzip and is not."""
+
+    async def broken(peer: Peer) -> None:
+        await peer.read_request()
+        await peer.write(answer(b"plainly no gzip", b"200 OK", b"Content-Encoding: gzip"))
+
+    async with raw_server(broken) as server, client(server.url) as http:
+        with pytest.raises(DecodeError):
+            await command(http)
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
+async def test_a_command_on_a_dead_pooled_connection_is_never_sent_twice(method: str) -> None:
+    """
+    The library repeats PUT and DELETE by itself on a kept connection that breaks; a venue would act twice. The server
+    answers the first request, and closes on reading the second.
+    """
+
+    async def once(peer: Peer) -> None:
+        await peer.read_request()
+        await peer.write(answer(b"{}"))
+        await peer.read_request()
+
+    async with raw_server(once) as server, client(server.url) as http:
+        await command(http, method)
+        with pytest.raises(ConnectionLostError):
+            await command(http, method)
+        assert len(server.requests) == 2
+        assert server.connections == 1
+
+
+async def test_a_read_on_a_dead_pooled_connection_is_repeated_by_policy_only() -> None:
+    """Reads are repeated where it can be seen and counted."""
+
+    async def once(peer: Peer) -> None:
+        await peer.read_request()
+        await peer.write(answer(b"{}"))
+        await peer.read_request()
+
+    async with raw_server(once) as server, client(server.url) as http:
+        await read(http)
+        with pytest.raises(ConnectionLostError):
+            await read(http, retry=ONCE)
+        assert len(server.requests) == 2
+        await read(http)
+        assert len(server.requests) == 3
+
+
+async def test_a_connection_is_kept_and_warm() -> None:
+    """The first order does not pay for connecting, and small frames are not held back (TCP_NODELAY)."""
+
+    async def serve(peer: Peer) -> None:
+        while True:
+            await peer.read_request()
+            await peer.write(answer(b"{}", b"404 Not Found"))
+
+    async with raw_server(serve) as server, client(server.url) as http:
+        await http.warm_up("/")
+        for _ in range(3):
+            await command(http)
+        assert server.connections == 1
+        assert http._session is not None
+        (kept,) = http._session.connector._conns.values()
+        sock = kept[0][0].transport.get_extra_info("socket")
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+async def test_a_read_is_tried_again_and_the_last_answer_returned() -> None:
+    """5xx and 429 are waited out within the policy; what stays is the caller's to map."""
+    statuses = [b"503 Busy", b"429 Many", b"200 OK"]
+
+    async def serve(peer: Peer) -> None:
+        while True:
+            await peer.read_request()
+            await peer.write(answer(b"{}", statuses[min(len(server.requests), 3) - 1]))
+
+    async with raw_server(serve) as server, client(server.url, rng=random.Random(1)) as http:
+        assert (await read(http)).status == 200
+        assert len(server.requests) == 3
+        server.requests.clear()
+        assert (await read(http, retry=RetryPolicy(attempts=2))).status == 429
+        assert len(server.requests) == 2
+
+
+async def test_a_command_is_not_tried_again_on_any_status() -> None:
+    """503 after an order may mean that it was taken."""
+
+    async def serve(peer: Peer) -> None:
+        while True:
+            await peer.read_request()
+            await peer.write(answer(b"{}", b"503 Busy"))
+
+    async with raw_server(serve) as server, client(server.url) as http:
+        assert (await command(http)).status == 503
+        assert len(server.requests) == 1
+        with pytest.raises(ValueError, match="a command is never repeated"):
+            await command(http, retry=RetryPolicy())
+        assert len(server.requests) == 1
+
+
+async def test_retry_after_is_honoured_by_everybody_on_the_quota() -> None:
+    """A 429 shuts the quota for as long as the venue asks: another client's request is refused before sending."""
+    clock = JumpingClock()
+    registry = RateLimiterRegistry(clock)
+    quotas = [Quota("orders", ((100, timedelta(seconds=1)),)), Quota("reads", ((100, timedelta(seconds=1)),))]
+
+    async def serve(peer: Peer) -> None:
+        while True:
+            await peer.read_request()
+            await peer.write(answer(b"{}", b"429 Many", b"Retry-After: 30"))
+
+    async with (
+        raw_server(serve) as server,
+        client(server.url, clock=clock, limiter=registry.limiter("h", quotas)) as one,
+        client(server.url, clock=clock, limiter=registry.limiter("h", quotas)) as other,
+    ):
+        reply = await command(one, quotas={"orders": 1})
+        assert (reply.status, reply.retry_after) == (429, timedelta(seconds=30))
+        with pytest.raises(LocalRateLimitError) as caught:
+            await command(other, quotas={"orders": 1})
+        assert (caught.value.venue, caught.value.client_order_id) == ("venue", "c1")
+        assert caught.value.retry_after == timedelta(seconds=30)
+        assert len(server.requests) == 1
+        await command(other, quotas={"reads": 1})
+        assert len(server.requests) == 2
+
+
+async def test_a_429_without_a_word_on_how_long_pauses_a_second() -> None:
+    """The next one waits rather than knocking again at once."""
+    clock = JumpingClock()
+    limit = RateLimiterRegistry(clock).limiter("h", [Quota("q", ((100, timedelta(seconds=1)),))])
+
+    async def serve(peer: Peer) -> None:
+        while True:
+            await peer.read_request()
+            await peer.write(answer(b"", b"429 Many"))
+
+    async with raw_server(serve) as server, client(server.url, clock=clock, limiter=limit) as http:
+        await command(http, quotas={"q": 1})
+        assert limit.usage()["q"].blocked_for == timedelta(seconds=1)
+
+
+@pytest.mark.parametrize("path", ["orders", "//evil.example/x", "/a?b=1", "/a#b", "/a b", "/a\r\nX: y", "/a\\b", ""])
+async def test_a_path_can_not_leave_the_host(path: str) -> None:
+    """What would change the host, add a query or break the request line is refused."""
+    async with client("https://venue.invalid") as http:
+        with pytest.raises(ValueError, match="a path begins with one slash"):
+            await http.request("GET", path, operation="x", effect=Effect.READ)
+
+
+@pytest.mark.parametrize("text", ["", ".", ".."])
+def test_an_identifier_that_would_name_another_path_is_refused(text: str) -> None:
+    """DELETE /orders/ with an empty id would cancel everything."""
+    with pytest.raises(ValueError, match="can't stand in a path"):
+        segment(text)
+
+
+async def test_a_float_has_no_place_in_a_query() -> None:
+    """Its spelling would be a guess."""
+    async with client("https://venue.invalid") as http:
+        with pytest.raises(TypeError, match="query parameter size: a float"):
+            await read(http, params={"size": 0.1})
+
+
+async def test_a_header_with_a_line_break_is_refused_without_showing_it() -> None:
+    """A key copied with its line end must not split the request, nor be shown."""
+    async with client("https://venue.invalid") as http:
+        with pytest.raises(ConfigError, match="header X-Key holds a line break") as caught:
+            await read(http, headers={"X-Key": "secret-key\n"})
+    assert "secret-key" not in str(caught.value)
+    with pytest.raises(ConfigError):
+        HttpClient("https://h", venue="v", default_headers={"X-Key": "a\r\nb"})
+
+
+async def test_a_client_that_is_not_open_sends_nothing() -> None:
+    """Before opening and after closing; closing twice is harmless."""
+    http = client("https://venue.invalid")
+    with pytest.raises(NotSentError, match="not open"):
+        await command(http)
+    async with http:
+        await http.close()
+        with pytest.raises(NotSentError, match="not open"):
+            await command(http)
+
+
+async def test_a_client_closed_under_a_request_ends_it_with_our_error() -> None:
+    """Closing while a request waits for its answer leaves no stray exception."""
+
+    async def mute(peer: Peer) -> None:
+        await peer.read_request()
+        await hang(peer)
+
+    async with raw_server(mute) as server, client(server.url, timeouts=HttpTimeouts()) as http:
+        task = asyncio.create_task(command(http))
+        await until(lambda: bool(server.requests))
+        await http.close()
+        with pytest.raises(ConnectionLostError):
+            await task
+
+
+@pytest.mark.parametrize("steps", range(0, 30, 2))
+async def test_cancelling_at_any_moment_leaves_nothing_open(steps: int) -> None:
+    """After so many turns of the loop: no task, no connection in use, and the client still works."""
+
+    async def serve(peer: Peer) -> None:
+        while True:
+            await peer.read_request()
+            await peer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{")
+            await asyncio.sleep(0)
+            await peer.write(b"}")
+
+    clock = JumpingClock()
+    limit = RateLimiterRegistry(clock).limiter("h", [Quota("q", ((1000, timedelta(seconds=1)),))])
+    async with raw_server(serve) as server, client(server.url, clock=clock, limiter=limit) as http:
+        progress = Progress()
+        task = asyncio.create_task(command(http, quotas={"q": 1}, progress=progress))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        task.cancel()
+        try:
+            await task
+        except asyncio.CancelledError:
+            await until(lambda: not server.requests or progress.sent)
+        assert http._session is not None
+        assert not http._session.connector._acquired
+        assert (await command(http, quotas={"q": 1})).body == b"{}"
+        mine = {task for task in other_tasks() if "serve" not in repr(task)}
+        assert not mine
+    gc.collect()
+
+
+async def test_a_cancelled_caller_can_tell_whether_the_order_left() -> None:
+    """Progress says so, because the cancellation itself can't."""
+
+    async def mute(peer: Peer) -> None:
+        await peer.read_request()
+        await hang(peer)
+
+    progress = Progress()
+    async with raw_server(mute) as server, client(server.url, timeouts=HttpTimeouts()) as http:
+        task = asyncio.create_task(command(http, progress=progress))
+        await until(lambda: bool(server.requests))
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert progress.sent
+    assert progress.sent_at is not None
+
+
+async def test_a_second_attempt_that_finds_no_connection_is_not_taken_for_sent() -> None:
+    """Each attempt is judged by itself; the progress remembers that something left."""
+
+    async def serve(peer: Peer) -> None:
+        await peer.read_request()
+        http._base = f"http://127.0.0.1:{unused_port()}"
+
+    progress = Progress()
+    async with raw_server(serve) as server, client(server.url) as http:
+        with pytest.raises(ConnectError, match="nothing was sent"):
+            await read(http, retry=RetryPolicy(attempts=2), progress=progress)
+    assert len(server.requests) == 1
+    assert progress.sent
+
+
+async def test_recorders_see_each_attempt_without_secrets() -> None:
+    """Request and answer, or request and error, in order; the plain text goes to the venue only."""
+    redactor = Redactor()
+    redactor.add("key-0123456789")
+
+    async def serve(peer: Peer) -> None:
+        while True:
+            await peer.read_request()
+            if len(server.requests) == 1:
+                return
+            await peer.write(answer(b'{"jwt_token":"abc","echo":"key-0123456789"}'))
+
+    records = []
+    async with raw_server(serve) as server, client(server.url, redactor=redactor) as http:
+        http.add_recorder(records.append)
+        await http.request(
+            "POST",
+            "/auth",
+            operation="sign in",
+            effect=Effect.IDEMPOTENT,
+            params={"k": "key-0123456789", "market": "BTC"},
+            headers={"Authorization": "Bearer t", "X-Note": "key-0123456789"},
+            body=b'{"private_key":"zzz","size":"1"}',
+        )
+        assert b'"private_key":"zzz"' in server.requests[1]
+        assert b"k=key-0123456789" in server.requests[1]
+    assert [type(record) for record in records] == [RequestRecord, ReplyRecord, RequestRecord, ReplyRecord]
+    first, lost, second, reply = records
+    assert (first.attempt, second.attempt) == (1, 2)
+    assert (first.method, first.path, first.operation) == ("POST", "/auth", "sign in")
+    assert first.params == (("k", "***"), ("market", "BTC"))
+    assert {"Authorization": "***", "X-Note": "***", "Content-Type": "application/json"}.items() <= dict(
+        first.headers
+    ).items()
+    assert first.body == b'{"private_key":"***","size":"1"}'
+    assert (lost.error, lost.status) == ("ConnectionLostError", None)
+    assert (reply.status, reply.body) == (200, b'{"jwt_token":"***","echo":"***"}')
+    assert reply.request is second
+    assert "key-0123456789" not in repr(records)
+
+
+async def test_a_recorder_may_stop_a_request_but_never_lose_an_answer(caplog: pytest.LogCaptureFixture) -> None:
+    """Raising before the request keeps it from being sent; raising on the answer is logged."""
+
+    async def serve(peer: Peer) -> None:
+        while True:
+            await peer.read_request()
+            await peer.write(answer(b"{}"))
+
+    async with raw_server(serve) as server, client(server.url) as http:
+
+        def on_answer(record: object) -> None:
+            if isinstance(record, ReplyRecord):
+                raise RuntimeError("watcher is broken")
+
+        http.add_recorder(on_answer)
+        assert (await command(http)).status == 200
+        assert "a recorder failed on an answer" in caplog.text
+
+        def on_request(record: object) -> None:
+            raise PermissionError("not in this test")
+
+        http.add_recorder(on_request)
+        with pytest.raises(PermissionError):
+            await command(http)
+        assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [("30", 30), (" 5 ", 5), ("0", 0), (None, None), ("soon", None), ("-1", None), ("1.5", None), ("²", None),
+     ("Thu, 01 Jan 2026 00:01:00 GMT", 60), ("Wed, 31 Dec 2025 00:00:00 GMT", 0), ("9" * 400, 86_400)],
+)  # fmt: skip
+def test_retry_after_is_read_in_seconds_or_as_a_date(value: str | None, seconds: int | None) -> None:
+    """RFC 9110, 10.2.3; what can't be read counts as absent, and nobody waits for more than a day."""
+    expected = None if seconds is None else timedelta(seconds=seconds)
+    assert parse_retry_after(value, datetime(2026, 1, 1, tzinfo=UTC)) == expected
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "body", "is_gateway"),
+    [
+        (502, "text/html", b"<html>bad gateway</html>", True),
+        (500, "text/html", b"<html>", True),
+        (503, "", b"", True),
+        (504, "text/plain", b"upstream timed out", True),
+        (520, "text/plain", b"error code: 520", True),
+        (500, "application/json", b'{"error":"INTERNAL"}', False),
+        (503, "application/json", b' {"error":"MAINTENANCE"}', False),
+        (200, "text/html", b"<!doctype html>welcome to this hotel", True),
+        (200, "text/plain", b"OK", True),
+        (200, "application/json", b"[]", False),
+        (204, "", b"", False),
+        (403, "text/html", b"<html>Attention Required</html>", True),
+        (404, "text/plain", b"404 page not found", False),
+        (401, "application/json", b'{"error":"X"}', False),
+        (429, "text/html", b"<html>slow down</html>", False),
+    ],
+)
+def test_an_answer_that_is_not_the_venues_is_recognized(status: int, kind: str, body: bytes, is_gateway: bool) -> None:
+    """HTML of any status, a 5xx without JSON, a success without JSON; never an envelope of the venue."""
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    reply = HttpReply(status, {"Content-Type": kind}, body, moment, moment)
+    error = classify_gateway_failure(reply, venue="v", operation="place_order", client_order_id="c")
+    assert (error is not None) == is_gateway
+    if error is not None:
+        assert (error.status, error.client_order_id) == (status, "c")
+
+
+async def test_every_error_of_a_command_says_which_order() -> None:
+    """The caller can go on to resolve it by its client id."""
+
+    async def lose(peer: Peer) -> None:
+        await peer.read_request()
+
+    async with raw_server(lose) as server, client(server.url) as http:
+        with pytest.raises(PerpkitError) as caught:
+            await command(http)
+    assert str(caught.value).startswith("venue place_order: ")
+    assert caught.value.client_order_id == "c1"
