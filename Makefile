@@ -38,8 +38,8 @@ endef
 # Environments are updated in place when pyproject.toml changes. Dependency groups need pip 25.1.
 $(VENV)/.stamp-dev: pyproject.toml
 	@$(find_python); \
-	echo "making $(VENV) with $$python (once; a minute or so)"; \
-	[ -x $(VENV)/bin/python ] || $$python -m venv $(VENV)
+	if [ -x $(VENV)/bin/python ]; then echo "updating $(VENV)"; \
+	else echo "making $(VENV) with $$python (once; a minute or so)"; $$python -m venv $(VENV); fi
 	@$(VENV)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
 	@$(VENV)/bin/python -m pip install --quiet --editable '.[conformance]' --group dev
 	@touch $@
@@ -51,8 +51,8 @@ $(VENV)/.stamp-lint: $(VENV)/.stamp-dev
 # The docs tools read the sources and never import them: they need nothing of perpkit.
 $(DOCS_VENV)/.stamp: pyproject.toml
 	@$(find_python); \
-	echo "making $(DOCS_VENV) with $$python (once)"; \
-	[ -x $(DOCS_VENV)/bin/python ] || $$python -m venv $(DOCS_VENV)
+	if [ -x $(DOCS_VENV)/bin/python ]; then echo "updating $(DOCS_VENV)"; \
+	else echo "making $(DOCS_VENV) with $$python (once)"; $$python -m venv $(DOCS_VENV); fi
 	@$(DOCS_VENV)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
 	@$(DOCS_VENV)/bin/python -m pip install --quiet --group docs
 	@touch $@
