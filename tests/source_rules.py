@@ -14,6 +14,7 @@ import subprocess
 import tokenize
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -30,7 +31,7 @@ class Module:
 
     @property
     def tree(self) -> ast.Module:
-        return ast.parse(self.text)
+        return _parsed(self.text, self.name)
 
     def is_in(self, *prefixes: str) -> bool:
         """Return whether the module is one of these, or inside one."""
@@ -53,6 +54,12 @@ class Offence:
 Rule = Callable[[Module], Iterator[Offence]]
 
 
+@lru_cache(maxsize=1024)
+def _parsed(text: str, name: str) -> ast.Module:
+    return ast.parse(text, name)
+
+
+@cache
 def source_modules() -> list[Module]:
     """Return every module of the wheel."""
     found = []
@@ -276,7 +283,8 @@ def _may_be_empty(node: ast.FunctionDef | ast.AsyncFunctionDef, owner: ast.Class
 
     marks = {last_name(decorator) for decorator in node.decorator_list}
     bases = {last_name(base) for base in owner.bases} if owner else set()
-    return bool(marks & {"hookspec", "abstractmethod", "overload"}) or "Protocol" in bases
+    # A typer callback's docstring is its group's help, and often all there is to it.
+    return bool(marks & {"hookspec", "abstractmethod", "overload", "callback"}) or "Protocol" in bases
 
 
 def _stands_for_nothing(statement: ast.stmt) -> str | None:
