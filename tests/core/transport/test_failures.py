@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 
 import aiohttp
@@ -66,7 +65,7 @@ def test_the_message_of_a_foreign_error_is_redacted() -> None:
 
 def test_a_timeout_says_on_which_side_of_sending_it_fell() -> None:
     """The same exception is two errors."""
-    assert type(translate(asyncio.TimeoutError(), sent=True, redactor=Redactor())) is errors.RequestTimeoutError
+    assert type(translate(TimeoutError(), sent=True, redactor=Redactor())) is errors.RequestTimeoutError
     error = translate(TimeoutError(), sent=False, redactor=Redactor())
     assert type(error) is errors.ConnectError
     assert "none in time" in str(error)

@@ -39,6 +39,7 @@ from perpkit.core.transport.recorder import ReplyRecord, RequestRecord
 from perpkit.core.transport.redact import Redactor
 from perpkit.core.transport.retry import ONCE, Effect, RetryPolicy
 from tests.core.transport.servers import (
+    DATA,
     JumpingClock,
     ManualClock,
     Peer,
@@ -179,10 +180,12 @@ async def test_a_certificate_that_is_trusted_on_purpose_is_accepted() -> None:
         await peer.read_request()
         await peer.write(answer(b"{}"))
 
-    context = ssl.create_default_context(cafile="tests/core/transport/data/localhost.pem")
-    async with raw_server(good, self_signed()) as server:
-        async with client(f"https://localhost:{server.port}", ssl_context=context) as http:
-            assert (await command(http)).status == 200
+    context = ssl.create_default_context(cafile=DATA / "localhost.pem")
+    async with (
+        raw_server(good, self_signed()) as server,
+        client(f"https://localhost:{server.port}", ssl_context=context) as http,
+    ):
+        assert (await command(http)).status == 200
 
 
 async def test_a_server_that_does_not_speak_tls_is_not_sent() -> None:
@@ -655,8 +658,8 @@ async def test_a_recorder_may_stop_a_request_but_never_lose_an_answer(caplog: py
     async with raw_server(serve) as server, client(server.url) as http:
 
         def on_answer(record: object) -> None:
-            if isinstance(record, ReplyRecord):
-                raise RuntimeError("watcher is broken")
+            if not isinstance(record, RequestRecord):
+                raise ZeroDivisionError("watcher is broken")
 
         http.add_recorder(on_answer)
         assert (await command(http)).status == 200

@@ -94,7 +94,8 @@ def test_a_wrong_value_is_shown_where_it_stands() -> None:
 
 @pytest.mark.parametrize(
     "raw",
-    [b"", b"<html>", b"\xff\xfe", b'{"price":"1","size":"\xff"}', b'{"price":1', b"[" * 100_000, b'{"price":1,"size":1}x',
+    [b"", b"<html>", b"\xff\xfe", b'{"price":"1","size":"\xff"}', b'{"price":1', b"[" * 100_000,
+     b'{"price":1,"size":1}x',
      b"null", b'{"price":true,"size":1}', b'{"price":null,"size":1}', b'{"price":NaN,"size":1}'],
 )  # fmt: skip
 def test_whatever_can_not_be_read_is_a_decode_error(raw: bytes) -> None:
@@ -140,7 +141,8 @@ def test_a_long_payload_is_shown_around_the_fault() -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [("1E-8", "0.00000001"), ("1E+5", "100000"), ("-0", "0"), ("-0.00", "0.00"), ("0E-8", "0.00000000"), ("1.10", "1.10"),
+    [("1E-8", "0.00000001"), ("1E+5", "100000"), ("-0", "0"), ("-0.00", "0.00"), ("0E-8", "0.00000000"),
+     ("1.10", "1.10"),
      ("-12.5", "-12.5"), ("123456789012345678901234567890.123", "123456789012345678901234567890.123")],
 )  # fmt: skip
 def test_a_decimal_is_written_in_plain_digits(value: str, text: str) -> None:
