@@ -9,7 +9,7 @@ import typer
 from rich.text import Text
 
 from perpkit.cli import render
-from perpkit.cli.checkup import Checkup, Finding, Private, Verdict
+from perpkit.cli.checkup import Checkup, Finding, Part, Private, Verdict
 from perpkit.cli.options import AsJson, CredentialsFile, Environment, RestUrl, Target, VenueName, WsUrl
 from perpkit.cli.running import FAILED, run
 from perpkit.core.clock import SystemClock
@@ -39,6 +39,9 @@ def check(
     market: Annotated[
         str | None, typer.Option("--market", "-m", help="The market to look at; an open one when left out.")
     ] = None,
+    only: Annotated[
+        list[Part] | None, typer.Option("--only", help="Only this part; may be given several times. Default: all.")
+    ] = None,
     wait: Annotated[
         int, typer.Option("--wait", min=1, max=300, help="Seconds that a stream channel may take to become live.")
     ] = 10,
@@ -59,6 +62,7 @@ def check(
         SystemClock(),
         private={None: Private.AUTO, True: Private.REQUIRED, False: Private.NEVER}[private],
         market=market,
+        parts=frozenset(only or Part),
         stream_wait=timedelta(seconds=wait),
     )
     run(_check(checkup, as_json=as_json))

@@ -27,7 +27,6 @@ from perpkit.core.errors import (
     CredentialsError,
     OrderNotFoundError,
     PerpkitError,
-    StreamAuthError,
     StreamError,
 )
 from perpkit.core.models import (
@@ -95,6 +94,15 @@ class Private(StrEnum):
     NEVER = "never"
 
 
+class Part(StrEnum):
+    """A part of the examination that can be asked for by itself. Plugin and credentials are always tested."""
+
+    CREDENTIALS = "credentials"
+    CLOCK = "clock"
+    ENDPOINTS = "endpoints"
+    STREAMS = "streams"
+
+
 PRIVATE_HOOKS = frozenset(
     {name for spec in (hookspecs.AccountSpec, hookspecs.OrdersSpec) for name in vars(spec) if not name.startswith("_")}
 ) | {"fetch_funding_payments"}
@@ -119,6 +127,7 @@ class Checkup:
     clock: Clock
     private: Private = Private.AUTO
     market: str | None = None
+    parts: frozenset[Part] = frozenset(Part)
     stream_wait: timedelta = timedelta(seconds=10)
     working_directory: Path = field(default_factory=Path)
     environment: str | None = None
@@ -150,7 +159,7 @@ class Checkup:
             await venue.close()
 
     async def _examine(self, venue: Venue) -> AsyncIterator[Finding]:
-        if venue.supports("check_health"):
+        if Part.CLOCK in self.parts and venue.supports("check_health"):
             async for finding in self._health(venue):
                 yield finding
         listing = await self._endpoint("fetch_markets", venue.fetch_markets)
@@ -159,15 +168,13 @@ class Checkup:
         if isinstance(market, Finding):
             yield market
             market = None
-        if market is None and listing.verdict is not Verdict.FAILED:
-            yield Finding("market", Verdict.WARNING, "no market is open, so nothing that needs one was tried")
         yield await self._sign_in(venue)
-        async for finding in self._endpoints(venue, market):
-            yield finding
-        async for finding in self._streams(venue, market):
-            yield finding
-        for hook in _in_order(venue.capabilities.hooks & CHANGING_HOOKS):
-            yield Finding(f"endpoint:{hook}", Verdict.NOT_TRIED, "it would change something")
+        if Part.ENDPOINTS in self.parts:
+            async for finding in self._endpoints(venue, market):
+                yield finding
+        if Part.STREAMS in self.parts:
+            async for finding in self._streams(venue, market):
+                yield finding
 
     # secrets ---------------------------------------------------------------------------------------------------
 
@@ -233,14 +240,17 @@ class Checkup:
 
     # endpoints -------------------------------------------------------------------------------------------------
 
-    async def _choose(self, venue: Venue) -> Market | Finding | None:
+    async def _choose(self, venue: Venue) -> Market | Finding:
+        """Return the market to look at, or a finding that says why there is none."""
         if self.market is not None:
             try:
                 return await venue.market(self.market)
             except PerpkitError as error:
                 return _failure("market", error)
         usable = [each for each in venue.markets.values() if each.status is MarketStatus.OPEN]
-        return min(usable, key=lambda each: (each.instrument.base != "BTC", each.id), default=None)
+        if not usable:
+            return Finding("market", Verdict.WARNING, "no market is open, so nothing that needs one is tried")
+        return min(usable, key=lambda each: (each.instrument.base != "BTC", each.id))
 
     async def _endpoints(self, venue: Venue, market: Market | None) -> AsyncIterator[Finding]:
         reads = _reads(venue, market, self.clock)
@@ -254,6 +264,8 @@ class Checkup:
                 yield await self._endpoint(hook, reads[hook])
             else:
                 yield Finding(check, Verdict.NOT_TRIED, "this check has no way to try it")
+        for hook in _in_order(venue.capabilities.hooks & CHANGING_HOOKS):
+            yield Finding(f"endpoint:{hook}", Verdict.NOT_TRIED, "it would change something")
 
     async def _endpoint(self, hook: str, read: Callable[[], Awaitable[Any]]) -> Finding:
         check = f"endpoint:{hook}"
@@ -304,14 +316,11 @@ class Checkup:
         except PerpkitError as error:
             return _failure(check, error, self._since(started))
         took = self._since(started)
-        if seen.refused is not None:
-            kind = StreamAuthError if channel.is_private else StreamError
-            return _failure(check, kind(f"refused: {seen.refused}"), took)
         if seen.polling:
             advice = "see whether a firewall or proxy cuts WebSockets"
             return Finding(check, Verdict.WARNING, "not streamed; the same events come by polling", advice, took)
         if not seen.live and seen.events == 0:
-            detail = "the stream ended before it was live"
+            detail = f"the stream ended before it was live{f': {seen.last}' if seen.last else ''}"
             return _failure(check, StreamError(detail), took)
         return Finding(check, Verdict.OK, seen.told, took=took)
 
@@ -324,7 +333,6 @@ class _Heard:
 
     def __init__(self) -> None:
         self.live = self.polling = False
-        self.refused: str | None = None
         self.last: str | None = None
         self.events = 0
 
@@ -338,13 +346,11 @@ class _Heard:
             self.live = True
         elif event.state is StreamState.POLLING:
             self.polling = True
-        elif event.state is StreamState.REFUSED:
-            self.refused = event.reason or "no reason given"
 
     @property
     def decided(self) -> bool:
-        """Whether enough was heard."""
-        return self.live or self.polling or self.refused is not None
+        """Whether enough was heard. A refusal comes as an error after its status."""
+        return self.live or self.polling
 
     @property
     def told(self) -> str:
