@@ -6,6 +6,7 @@ order (typed data, message layouts) belongs to whoever speaks a venue's wire, no
 """
 
 from perpkit.crypto.stark.curve import (
+    CURVE_ORDER,
     SIGNABLE_LIMIT,
     fold_elements,
     hash_elements,
@@ -16,7 +17,6 @@ from perpkit.crypto.stark.curve import (
     verify,
 )
 from perpkit.crypto.stark.field import STARK_PRIME, short_string, starknet_keccak
-from perpkit.crypto.stark.nonce import CURVE_ORDER
 
 __all__ = [
     "CURVE_ORDER",

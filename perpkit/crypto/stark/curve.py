@@ -12,7 +12,9 @@ from functools import lru_cache
 
 from perpkit.crypto.stark._native import stark
 from perpkit.crypto.stark.field import STARK_PRIME
-from perpkit.crypto.stark.nonce import CURVE_ORDER, deterministic_nonces
+
+CURVE_ORDER = 0x0800000000000010FFFFFFFFFFFFFFFFB781126DCAE7B2321E66A241ADC64D2F
+"""The number of points on the curve; private keys are from 1 to one less."""
 
 SIGNABLE_LIMIT = 2**251
 """Message hashes and both halves of a signature stay below this (Starknet's own bound)."""
@@ -68,11 +70,7 @@ def public_key(private: int) -> int:
 
 def sign(private: int, message_hash: int) -> tuple[int, int]:
     """
-    Return the signature ``(r, s)`` of a message hash. The nonce follows from both (RFC 6979), so signing the same twice
-    gives the same.
-
-    The library's own ``sign`` gives these very numbers, and spends four fifths of its time outside the curve; taking
-    only the multiplication from it makes an order a quarter of a millisecond cheaper.
+    Return the signature ``(r, s)`` of a message hash, with a nonce derived from both (RFC 6979).
 
     Raises:
         ValueError: Not a private key of this curve, or the hash is 2**251 or more and can't be signed.
@@ -80,13 +78,8 @@ def sign(private: int, message_hash: int) -> tuple[int, int]:
     _require_private_key(private)
     if not 0 <= message_hash < SIGNABLE_LIMIT:
         raise ValueError("the message hash can't be signed: it must be at least 0 and below 2**251")
-    for nonce in deterministic_nonces(private, message_hash):
-        r = int(stark().get_public_key(nonce))
-        s = pow(nonce, -1, CURVE_ORDER) * (message_hash + r * private) % CURVE_ORDER
-        # Starknet's bounds on both halves and on the inverse that a verifier works with; missed once in 2**58.
-        if 1 <= r < SIGNABLE_LIMIT and 1 <= s < SIGNABLE_LIMIT and pow(s, -1, CURVE_ORDER) < SIGNABLE_LIMIT:
-            return r, s
-    raise AssertionError("nonces never end")
+    r, s = stark().sign(private, message_hash)
+    return int(r), int(s)
 
 
 @lru_cache(maxsize=4096)
