@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
@@ -59,6 +59,7 @@ from perpkit.core.models import (
 from perpkit.core.outcome import resolve_order
 from perpkit.core.plugins import implemented_hooks
 from perpkit.core.sent_orders import SentOrders
+from perpkit.core.slippage import bound_market_order
 from perpkit.core.streams.delivery import EventStream
 from perpkit.core.streams.hub import StreamHub
 
@@ -369,7 +370,7 @@ class Venue:
             msg = "an amendment changes size, price or trigger_price"
             raise InvalidOrderError(msg, venue=self.name, operation="amend_order", client_order_id=now.client_order_id)
         amendment = OrderAmendment(order=now.ref, **changes)
-        quantize.check_amendment(now, amendment, market)
+        amendment = quantize.check_amendment(amendment, now, market)
         changed = await self._call("amend_order", client_order_id=now.client_order_id, order=now, amendment=amendment)
         return self._known(changed)
 
@@ -592,7 +593,7 @@ class Venue:
     async def _bounded(self, intent: OrderIntent, market: Market) -> OrderIntent:
         """Turn a market order with a slippage bound into a limit order that is immediate or canceled."""
         book = await self.fetch_order_book(market, depth=1)
-        return quantize.bound_market_order(intent, market, book)
+        return bound_market_order(intent, market, book)
 
     def _known(self, order: Order) -> Order:
         """Merge with what is known: an answer that was overtaken by the stream must not take an order back."""
@@ -631,13 +632,19 @@ class Venue:
         }
 
     def _positive(self, operation: str, name: str, value: Decimal | int | str) -> Decimal:
-        try:
-            number = quantize.exact(value)
-        except ValueError as error:
-            raise InvalidOrderError(f"{name}={value!r}: {error}", venue=self.name, operation=operation) from None
-        if number <= 0:
-            raise InvalidOrderError(f"{name}={value}: must be above zero", venue=self.name, operation=operation)
-        return number
+        problem = None
+        if isinstance(value, bool | float):
+            problem = "pass a Decimal, an int or a string; a float has lost digits already"
+        else:
+            try:
+                number = Decimal(value)
+            except (InvalidOperation, ValueError):
+                problem = "not a number"
+            else:
+                if number.is_finite() and number > 0:
+                    return number
+                problem = "must be finite and above zero"
+        raise InvalidOrderError(f"{name}={value!r}: {problem}", venue=self.name, operation=operation)
 
 
 def _ref(order: OrderLike) -> OrderRef:

@@ -32,8 +32,18 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_plugin_that_fails_to_import_is_reported_and_the_others_still_load(site: Path) -> None:
     """One broken third party must not take the venue beside it down."""
-    _install(site, "good-venue", "[perpkit.venues]\ngoodvenue = goodvenue_mod:Plugin\n", {"goodvenue_mod": "class Plugin: ..."})
-    _install(site, "bad-venue", "[perpkit.venues]\nbadvenue = badvenue_mod:Plugin\n", {"badvenue_mod": "import not_there_at_all"})
+    _install(
+        site,
+        "good-venue",
+        "[perpkit.venues]\ngoodvenue = goodvenue_mod:Plugin\n",
+        {"goodvenue_mod": "class Plugin: ..."},
+    )
+    _install(
+        site,
+        "bad-venue",
+        "[perpkit.venues]\nbadvenue = badvenue_mod:Plugin\n",
+        {"badvenue_mod": "import not_there_at_all"},
+    )
 
     found = {report.name: report for report in plugins.installed(load=True)}
 
@@ -47,7 +57,12 @@ def test_a_plugin_that_fails_to_import_is_reported_and_the_others_still_load(sit
 
 def test_listing_plugins_imports_none_of_them(site: Path) -> None:
     """A listing is metadata only."""
-    _install(site, "lazy-venue", "[perpkit.venues]\nlazyvenue = lazyvenue_mod:Plugin\n", {"lazyvenue_mod": "class Plugin: ..."})
+    _install(
+        site,
+        "lazy-venue",
+        "[perpkit.venues]\nlazyvenue = lazyvenue_mod:Plugin\n",
+        {"lazyvenue_mod": "class Plugin: ..."},
+    )
 
     assert "lazyvenue" in [report.name for report in plugins.installed()]
 
@@ -63,7 +78,12 @@ def test_an_unknown_venue_is_refused_with_the_names_that_exist() -> None:
 def test_a_name_brought_by_two_packages_is_refused(site: Path) -> None:
     """Which of two plugins trades must not depend on the order of a directory listing."""
     for number in (1, 2):
-        _install(site, f"twin{number}", f"[perpkit.venues]\ntwin = twin{number}_mod:P\n", {f"twin{number}_mod": "class P: ..."})
+        _install(
+            site,
+            f"twin{number}",
+            f"[perpkit.venues]\ntwin = twin{number}_mod:P\n",
+            {f"twin{number}_mod": "class P: ..."},
+        )
     with pytest.raises(PluginError, match=r"more than one package.*twin1.*twin2|more than one package.*twin2.*twin1"):
         plugins.load("twin")
 
