@@ -238,10 +238,15 @@ def as_plain(value: Any) -> Plain:
     return value
 
 
+def json_text(value: Any) -> str:
+    """Return a value as JSON in one line, with nothing hidden."""
+    return dumps(as_plain(value)).decode()
+
+
 def print_json(value: Any, *, lines: bool = False) -> None:
-    """Write a value as JSON on stdout: indented, or as one line of many."""
-    raw = dumps(as_plain(value))
-    shown = raw if lines else msgspec.json.format(raw, indent=2)
-    sys.stdout.write(redactor().text(shown.decode()) + "\n")
+    """Write a value as JSON on stdout, without secrets: indented, or as one line of many."""
+    text = json_text(value)
+    shown = text if lines else msgspec.json.format(text, indent=2)
+    sys.stdout.write(redactor().text(shown) + "\n")
     if lines:
         sys.stdout.flush()

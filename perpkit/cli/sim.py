@@ -1,0 +1,105 @@
+"""``perpkit sim VENUE``: a local exchange in real time, with liquidity, until it is stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from perpkit.cli import render
+from perpkit.cli.options import AsJson
+from perpkit.cli.running import run
+from perpkit.core.errors import ConfigError
+from perpkit.sim.venues.paradex import LocalParadex
+
+app = typer.Typer()
+
+_LOCAL = {"paradex": LocalParadex}
+
+
+@app.command()
+def sim(
+    venue: Annotated[str, typer.Argument(metavar="VENUE", help=f"One of: {', '.join(_LOCAL)}.")],
+    *,
+    port: Annotated[int, typer.Option("--port", "-p", min=0, max=65535, help="0 lets the system choose.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="Keys, prices and liquidity follow from it.")] = 7,
+    accounts: Annotated[int, typer.Option("--accounts", "-a", min=1, max=100, help="Funded accounts to open.")] = 2,
+    as_json: AsJson = False,
+) -> None:
+    """
+    Run a local exchange on 127.0.0.1 that speaks a venue's own REST and WebSocket and checks every signature.
+
+    It prints its addresses and its accounts' keys. They open nothing anywhere else. ctrl-C stops it.
+    """
+    run(_serve(venue, port=port, seed=seed, accounts=accounts, as_json=as_json))
+
+
+async def _serve(venue: str, *, port: int, seed: int, accounts: int, as_json: bool) -> int:
+    if venue not in _LOCAL:
+        raise ConfigError(f"there is no local {venue!r}; there is {', '.join(_LOCAL)}")
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # Being stopped is how this command ends well, so it is no interruption and the exit code is 0.
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    try:
+        server = _LOCAL[venue](port=port, seed=seed, accounts=accounts, real_time=True)
+        async with server as local:
+            _announce(venue, local, seed, as_json=as_json)
+            await stopped.wait()
+    except OSError as error:
+        raise ConfigError(f"can't listen on 127.0.0.1:{port}: {error.strerror or error}; try another --port") from error
+    if not as_json:
+        render.note("stopped")
+    return 0
+
+
+def _announce(venue: str, local: LocalParadex, seed: int, *, as_json: bool) -> None:
+    """
+    Say where it is and how to use it.
+
+    Written past the filter for secrets: these keys are worthless anywhere else, and here to be copied.
+    """
+    if as_json:
+        sys.stdout.write(render.json_text(_as_dict(venue, local, seed)) + "\n")
+    else:
+        sys.stdout.write(_instructions(venue, local, seed))
+    sys.stdout.flush()
+
+
+def _instructions(venue: str, local: LocalParadex, seed: int) -> str:
+    lines = [
+        f"Local {venue.capitalize()}, seed {seed}, in real time.",
+        f"  REST       {local.url}",
+        f"  WebSocket  {local.ws_url}",
+        "",
+        "To use it, paste this into another terminal (the keys are worthless anywhere else):",
+        "",
+        f"  export PERPKIT_ENVIRONMENT=local PERPKIT_REST_URL={local.url} PERPKIT_WS_URL={local.ws_url}",
+    ]
+    for number, account in enumerate(local.accounts, 1):
+        exports = f"export PARADEX_ACCOUNT={account.address} PARADEX_PRIVATE_KEY={account.private_key}"
+        # One account is ready to paste as it stands; the others wait behind a comment sign.
+        lines.append(f"  {exports}" if number == 1 else f"  # account {number}: {exports}")
+    lines += ["", f"then try:  perpkit check {venue}    perpkit book {venue} BTC-USD-PERP", "", "ctrl-C stops it."]
+    return "\n".join(lines) + "\n"
+
+
+def _as_dict(venue: str, local: LocalParadex, seed: int) -> dict[str, Any]:
+    return {
+        "venue": venue,
+        "seed": seed,
+        "rest_url": local.url,
+        "ws_url": local.ws_url,
+        "accounts": [
+            {
+                "address": account.address,
+                "private_key": account.private_key,
+                "subkey": account.subkey,
+                "readonly_token": account.readonly_token,
+            }
+            for account in local.accounts
+        ],
+    }
