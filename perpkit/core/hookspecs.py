@@ -233,6 +233,10 @@ class StreamsSpec:
         """Return the source that the core runs to follow these channels. Not async: nothing is connected yet."""
 
 
+class Hooks(LifecycleSpec, MarketsSpec, FundingSpec, AccountSpec, OrdersSpec, StreamsSpec):
+    """All of them under one name, so that the face can call a hook by its typed specification."""
+
+
 SPECS: tuple[type, ...] = (LifecycleSpec, MarketsSpec, FundingSpec, AccountSpec, OrdersSpec, StreamsSpec)
 """The groups, in the order of the documentation."""
 

@@ -7,16 +7,17 @@ market's rules, the hook is called through the wrappers, and what comes back is 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from datetime import datetime, timedelta
+from decimal import Decimal
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
 import pluggy
 
 from perpkit.core import quantize
+from perpkit.core.arguments import check_positive, check_window
 from perpkit.core.capabilities import Capabilities, VenueDescription
 from perpkit.core.client_ids import ClientOrderIds
 from perpkit.core.context import VenueContext
@@ -28,6 +29,7 @@ from perpkit.core.errors import (
     PerpkitError,
     PluginError,
 )
+from perpkit.core.hookspecs import Hooks
 from perpkit.core.lifecycle import OrderTracker
 from perpkit.core.models import (
     AccountSummary,
@@ -46,7 +48,6 @@ from perpkit.core.models import (
     OrderAmendment,
     OrderIntent,
     OrderRef,
-    OrderType,
     Position,
     PositionMode,
     PriceKind,
@@ -58,8 +59,8 @@ from perpkit.core.models import (
 )
 from perpkit.core.outcome import resolve_order
 from perpkit.core.plugins import implemented_hooks
+from perpkit.core.preparation import OrderPreparation
 from perpkit.core.sent_orders import SentOrders
-from perpkit.core.slippage import bound_market_order
 from perpkit.core.streams.delivery import EventStream
 from perpkit.core.streams.hub import StreamHub
 
@@ -99,8 +100,9 @@ class Venue:
         if described.name != context.venue:
             msg = f"the plugin describes itself as {described.name!r} but is installed as {context.venue!r}"
             raise PluginError(msg, venue=context.venue)
-        self._client_ids = ClientOrderIds(capabilities.client_order_id, clock=context.clock, rng=context.rng)
-        context.markets.use_loader(lambda: self._call("fetch_markets"))
+        client_ids = ClientOrderIds(capabilities.client_order_id, clock=context.clock, rng=context.rng)
+        self._preparation = OrderPreparation(context.venue, capabilities, client_ids)
+        context.markets.use_loader(lambda: self._call(Hooks.fetch_markets))
         self._hub = StreamHub.for_venue(self, context, open_source=self._open_source, tracker=self._orders)
 
     def __repr__(self) -> str:
@@ -116,7 +118,7 @@ class Venue:
         self._started = True
         try:
             if "start" in self._hooks:
-                await self._call("start")
+                await self._call(Hooks.start)
         except BaseException:
             await self.close()
             raise
@@ -136,7 +138,7 @@ class Venue:
             await self._hub.close()
         finally:
             if "stop" in self._hooks:
-                await self._call("stop", closing=True)
+                await self._call(Hooks.stop, closing=True)
 
     @property
     def name(self) -> str:
@@ -160,7 +162,7 @@ class Venue:
 
     async def check_health(self) -> VenueHealth:
         """Return the venue's own state and how its clock compares with ours."""
-        return await self._call("check_health")
+        return await self._call(Hooks.check_health)
 
     # markets ---------------------------------------------------------------------------------------------------
 
@@ -180,19 +182,19 @@ class Venue:
 
     async def fetch_ticker(self, market: MarketLike) -> Ticker:
         """Return one market's prices."""
-        return await self._call("fetch_ticker", market=await self.market(market))
+        return await self._call(Hooks.fetch_ticker, market=await self.market(market))
 
     async def fetch_tickers(self) -> list[Ticker]:
         """Return the prices of every perpetual."""
         await self._context.markets.ensure()
-        return await self._call("fetch_tickers")
+        return await self._call(Hooks.fetch_tickers)
 
     async def fetch_order_book(self, market: MarketLike, depth: int | None = None) -> BookSnapshot:
         """Return the book, best levels first, at most ``depth`` a side (None: the venue's default)."""
         if depth is not None and depth < 1:
             msg = f"depth={depth}: at least 1"
             raise ConfigError(msg, venue=self.name, operation="fetch_order_book")
-        return await self._call("fetch_order_book", market=await self.market(market), depth=depth)
+        return await self._call(Hooks.fetch_order_book, market=await self.market(market), depth=depth)
 
     async def fetch_trades(
         self,
@@ -203,8 +205,8 @@ class Venue:
         limit: int | None = None,
     ) -> list[Trade]:
         """Return the public tape in [since, until), oldest first; with ``limit``, the newest so many."""
-        window = self._window("fetch_trades", since, until, limit)
-        return await self._call("fetch_trades", market=await self.market(market), **window)
+        window = check_window("fetch_trades", since, until, limit)
+        return await self._call(Hooks.fetch_trades, market=await self.market(market), **window)
 
     async def fetch_candles(
         self,
@@ -216,9 +218,9 @@ class Venue:
         price_kind: PriceKind = PriceKind.LAST,
     ) -> list[Candle]:
         """Return bars opened in [since, until), oldest first; ``until`` is now when left out."""
-        window = self._window("fetch_candles", since, until or self._context.clock.now(), None)
+        window = check_window("fetch_candles", since, until or self._context.clock.now(), None)
         return await self._call(
-            "fetch_candles",
+            Hooks.fetch_candles,
             market=await self.market(market),
             interval=interval,
             since=window["since"],
@@ -231,7 +233,7 @@ class Venue:
     async def fetch_funding_rates(self, markets: Sequence[MarketLike] | None = None) -> list[FundingRate]:
         """Return the live funding rate of each market (every perpetual for None). One without a rate is left out."""
         await self._context.markets.ensure()
-        return await self._call("fetch_funding_rates", markets=await self._markets(markets))
+        return await self._call(Hooks.fetch_funding_rates, markets=await self._markets(markets))
 
     async def fetch_funding_history(
         self,
@@ -246,8 +248,8 @@ class Venue:
 
         Look at ``kind`` before adding them up: samples are observations, not settlements.
         """
-        window = self._window("fetch_funding_history", since, until, limit)
-        return await self._call("fetch_funding_history", market=await self.market(market), **window)
+        window = check_window("fetch_funding_history", since, until, limit)
+        return await self._call(Hooks.fetch_funding_history, market=await self.market(market), **window)
 
     async def fetch_funding_payments(
         self,
@@ -258,45 +260,45 @@ class Venue:
         limit: int | None = None,
     ) -> list[FundingPayment]:
         """Return funding paid (negative) or received (positive) in [since, until), oldest first."""
-        window = self._window("fetch_funding_payments", since, until, limit)
-        return await self._call("fetch_funding_payments", market=await self._market_or_all(market), **window)
+        window = check_window("fetch_funding_payments", since, until, limit)
+        return await self._call(Hooks.fetch_funding_payments, market=await self._market_or_all(market), **window)
 
     # account ---------------------------------------------------------------------------------------------------
 
     async def fetch_account(self) -> AccountSummary:
         """Return equity, free collateral and margins."""
-        return await self._call("fetch_account")
+        return await self._call(Hooks.fetch_account)
 
     async def fetch_balances(self) -> list[Balance]:
         """Return the balance of each asset held; an account that never had funds gives an empty list."""
-        return await self._call("fetch_balances")
+        return await self._call(Hooks.fetch_balances)
 
     async def fetch_positions(self) -> list[Position]:
         """Return every open position, sizes signed. A flat one is never among them."""
         await self._context.markets.ensure()
-        return await self._call("fetch_positions")
+        return await self._call(Hooks.fetch_positions)
 
     async def fetch_fees(self, markets: Sequence[MarketLike] | None = None) -> list[TradingFees]:
         """Return this account's maker and taker fees (every perpetual for None), as fractions of notional."""
         await self._context.markets.ensure()
-        return await self._call("fetch_fees", markets=await self._markets(markets))
+        return await self._call(Hooks.fetch_fees, markets=await self._markets(markets))
 
     async def fetch_leverage(self, market: MarketLike) -> LeverageSetting:
         """Return the account's own leverage and margin mode on a market."""
-        return await self._call("fetch_leverage", market=await self.market(market))
+        return await self._call(Hooks.fetch_leverage, market=await self.market(market))
 
     async def set_leverage(self, market: MarketLike, leverage: Decimal | int | str) -> LeverageSetting:
         """Set the leverage, keep the margin mode, and return what the venue says afterwards."""
-        wanted = self._positive("set_leverage", "leverage", leverage)
-        return await self._call("set_leverage", market=await self.market(market), leverage=wanted)
+        wanted = check_positive("set_leverage", "leverage", leverage)
+        return await self._call(Hooks.set_leverage, market=await self.market(market), leverage=wanted)
 
     async def set_margin_mode(self, market: MarketLike, mode: MarginMode | str) -> LeverageSetting:
         """Set cross or isolated, keep the leverage, and return what the venue says afterwards."""
-        return await self._call("set_margin_mode", market=await self.market(market), mode=MarginMode(mode))
+        return await self._call(Hooks.set_margin_mode, market=await self.market(market), mode=MarginMode(mode))
 
     async def set_position_mode(self, mode: PositionMode | str) -> PositionMode:
         """Set one-way or hedge mode for the account and return what the venue says afterwards."""
-        return await self._call("set_position_mode", mode=PositionMode(mode))
+        return await self._call(Hooks.set_position_mode, mode=PositionMode(mode))
 
     # orders ----------------------------------------------------------------------------------------------------
 
@@ -318,7 +320,7 @@ class Venue:
         self._require("place_order")
         exact = await self._prepare(intent)
         self._sent.remember(exact, self._context.clock.now())
-        return self._known(await self._call("place_order", client_order_id=exact.client_order_id, intent=exact))
+        return self._known(await self._call(Hooks.place_order, client_order_id=exact.client_order_id, intent=exact))
 
     async def place_orders(self, intents: Sequence[OrderIntent]) -> list[Order | PerpkitError]:
         """
@@ -337,7 +339,7 @@ class Venue:
         now = self._context.clock.now()
         for each in exact:
             self._sent.remember(each, now)
-        results: list[Order | PerpkitError] = await self._call("place_orders", intents=exact)
+        results: list[Order | PerpkitError] = await self._call(Hooks.place_orders, intents=exact)
         if len(results) != len(exact):
             msg = f"{len(results)} results for {len(exact)} orders; resolve each by its client order id"
             raise PluginError(msg, venue=self.name, operation="place_orders")
@@ -364,14 +366,16 @@ class Venue:
         now = order if isinstance(order, Order) else await self.fetch_order(order)
         given = {"size": size, "price": price, "trigger_price": trigger_price}
         changes = {
-            name: self._positive("amend_order", name, value) for name, value in given.items() if value is not None
+            name: check_positive("amend_order", name, value) for name, value in given.items() if value is not None
         }
         if not changes:
             msg = "an amendment changes size, price or trigger_price"
             raise InvalidOrderError(msg, venue=self.name, operation="amend_order", client_order_id=now.client_order_id)
         amendment = OrderAmendment(order=now.ref, **changes)
         amendment = quantize.check_amendment(amendment, now, market)
-        changed = await self._call("amend_order", client_order_id=now.client_order_id, order=now, amendment=amendment)
+        changed = await self._call(
+            Hooks.amend_order, client_order_id=now.client_order_id, order=now, amendment=amendment
+        )
         return self._known(changed)
 
     async def cancel_order(self, order: OrderLike) -> CancelResult:
@@ -381,18 +385,18 @@ class Venue:
         Raises:
             OrderNotFoundError: The venue has no such open order. It may have been filled; :meth:`fetch_order` tells.
         """
-        return await self._call("cancel_order", client_order_id=order.client_order_id, order=_ref(order))
+        return await self._call(Hooks.cancel_order, client_order_id=order.client_order_id, order=_ref(order))
 
     async def cancel_orders(self, orders: Sequence[OrderLike]) -> list[CancelResult | PerpkitError]:
         """Cancel several orders; one result for each, in order."""
         if not orders:
             return []
-        return await self._call("cancel_orders", orders=[_ref(order) for order in orders])
+        return await self._call(Hooks.cancel_orders, orders=[_ref(order) for order in orders])
 
     async def cancel_all_orders(self, market: MarketLike | None = None) -> None:
         """Cancel every open order of one market, or of the account for None; returns when the venue took it."""
         self._require("cancel_all_orders")
-        await self._call("cancel_all_orders", market=await self._market_or_all(market))
+        await self._call(Hooks.cancel_all_orders, market=await self._market_or_all(market))
 
     async def fetch_order(self, order: OrderLike) -> Order:
         """
@@ -403,14 +407,14 @@ class Venue:
         """
         self._require("fetch_order")
         await self._context.markets.ensure()
-        found = await self._call("fetch_order", client_order_id=order.client_order_id, order=_ref(order))
+        found = await self._call(Hooks.fetch_order, client_order_id=order.client_order_id, order=_ref(order))
         return self._known(found)
 
     async def fetch_open_orders(self, market: MarketLike | None = None) -> list[Order]:
         """Return every open order, those waiting for a trigger included."""
         self._require("fetch_open_orders")
         await self._context.markets.ensure()
-        found: list[Order] = await self._call("fetch_open_orders", market=await self._market_or_all(market))
+        found: list[Order] = await self._call(Hooks.fetch_open_orders, market=await self._market_or_all(market))
         return [self._known(order) for order in found]
 
     async def fetch_order_history(
@@ -422,9 +426,9 @@ class Venue:
         limit: int | None = None,
     ) -> list[Order]:
         """Return orders created in [since, until), oldest first; with ``limit``, the newest so many."""
-        window = self._window("fetch_order_history", since, until, limit)
+        window = check_window("fetch_order_history", since, until, limit)
         await self._context.markets.ensure()
-        return await self._call("fetch_order_history", market=await self._market_or_all(market), **window)
+        return await self._call(Hooks.fetch_order_history, market=await self._market_or_all(market), **window)
 
     async def fetch_fills(
         self,
@@ -435,13 +439,13 @@ class Venue:
         limit: int | None = None,
     ) -> list[Fill]:
         """Return this account's fills in [since, until), oldest first; with ``limit``, the newest so many."""
-        window = self._window("fetch_fills", since, until, limit)
+        window = check_window("fetch_fills", since, until, limit)
         await self._context.markets.ensure()
-        return await self._call("fetch_fills", market=await self._market_or_all(market), **window)
+        return await self._call(Hooks.fetch_fills, market=await self._market_or_all(market), **window)
 
     async def set_dead_man_switch(self, after: timedelta | None) -> None:
         """Have the venue cancel all orders unless this is called again within ``after``; None switches it off."""
-        await self._call("set_dead_man_switch", after=after)
+        await self._call(Hooks.set_dead_man_switch, after=after)
 
     async def resolve_order(
         self,
@@ -539,61 +543,30 @@ class Venue:
             raise CapabilityError(msg, venue=self.name, operation=hook)
 
     async def _call(
-        self, operation: str, /, *, closing: bool = False, client_order_id: str | None = None, **arguments: Any
-    ) -> Any:
+        self,
+        hook: Callable[..., Awaitable[T]],
+        /,
+        *,
+        closing: bool = False,
+        client_order_id: str | None = None,
+        **arguments: Any,
+    ) -> T:
+        operation = hook.__name__
         self._require(operation)
         if not self._started or (self._closed and not closing):
             msg = "the venue is not open; use `async with perpkit.open_venue(...) as venue`"
             raise ConfigError(msg, venue=self.name, operation=operation)
         try:
-            answer = await cast("Awaitable[Any]", getattr(self._hook, operation)(**arguments))
+            return await cast("Awaitable[T]", getattr(self._hook, operation)(**arguments))
         except PerpkitError as error:
             error.venue = error.venue or self.name
             error.operation = error.operation or operation
             error.client_order_id = error.client_order_id or client_order_id
             raise
-        return answer
 
     async def _prepare(self, intent: OrderIntent) -> OrderIntent:
         market = await self.market(intent.market_id)
-        changes: dict[str, Any] = {"market_id": market.id}
-        if intent.client_order_id is None:
-            changes["client_order_id"] = self._client_ids.next()
-        elif problem := self.capabilities.client_order_id.problem(intent.client_order_id):
-            raise InvalidOrderError(problem, venue=self.name, client_order_id=intent.client_order_id)
-        intent = intent.replace(**changes)
-        self._check_capabilities(intent)
-        if intent.type is OrderType.MARKET and intent.max_slippage is not None:
-            intent = await self._bounded(intent, market)
-        return quantize.check_intent(intent, market)
-
-    def _check_capabilities(self, intent: OrderIntent) -> None:
-        able = self.capabilities
-        problem = None
-        if intent.type not in able.order_types:
-            problem = f"{intent.type} orders; it has {_words(able.order_types)}"
-        elif intent.type is not OrderType.MARKET and intent.time_in_force not in able.times_in_force:
-            problem = f"time in force {intent.time_in_force}; it has {_words(able.times_in_force)}"
-        elif intent.post_only and not able.post_only:
-            problem = "post_only"
-        elif intent.reduce_only and not able.reduce_only:
-            problem = "reduce_only"
-        elif intent.self_trade_prevention and intent.self_trade_prevention not in able.self_trade_prevention:
-            problem = (
-                f"self-trade prevention {intent.self_trade_prevention}; it has {_words(able.self_trade_prevention)}"
-            )
-        elif intent.trigger_kind and intent.trigger_kind not in able.trigger_kinds:
-            problem = f"triggers on {intent.trigger_kind}; it has {_words(able.trigger_kinds)}"
-        elif unknown := sorted(set(intent.options) - able.order_options):
-            problem = f"the order option {', '.join(unknown)}; it has {_words(able.order_options)}"
-        if problem:
-            msg = f"the venue does not serve {problem}"
-            raise CapabilityError(msg, venue=self.name, operation="place_order", client_order_id=intent.client_order_id)
-
-    async def _bounded(self, intent: OrderIntent, market: Market) -> OrderIntent:
-        """Turn a market order with a slippage bound into a limit order that is immediate or canceled."""
-        book = await self.fetch_order_book(market, depth=1)
-        return bound_market_order(intent, market, book)
+        return await self._preparation.prepare(intent, market, lambda each: self.fetch_order_book(each, depth=1))
 
     def _known(self, order: Order) -> Order:
         """Merge with what is known: an answer that was overtaken by the stream must not take an order back."""
@@ -612,44 +585,6 @@ class Venue:
     async def _market_or_all(self, market: MarketLike | None) -> Market | None:
         return None if market is None else await self.market(market)
 
-    def _window(
-        self, operation: str, since: datetime | None, until: datetime | None, limit: int | None
-    ) -> dict[str, Any]:
-        for name, moment in (("since", since), ("until", until)):
-            if moment is not None and moment.tzinfo is None:
-                msg = f"{name}={moment.isoformat()} has no time zone; use datetime(..., tzinfo=UTC)"
-                raise ConfigError(msg, venue=self.name, operation=operation)
-        if since is not None and until is not None and since > until:
-            msg = f"since={since.isoformat()} is after until={until.isoformat()}"
-            raise ConfigError(msg, venue=self.name, operation=operation)
-        if limit is not None and limit < 1:
-            msg = f"limit={limit}: at least 1"
-            raise ConfigError(msg, venue=self.name, operation=operation)
-        return {
-            "since": since.astimezone(UTC) if since else None,
-            "until": until.astimezone(UTC) if until else None,
-            "limit": limit,
-        }
-
-    def _positive(self, operation: str, name: str, value: Decimal | int | str) -> Decimal:
-        problem = None
-        if isinstance(value, bool | float):
-            problem = "pass a Decimal, an int or a string; a float has lost digits already"
-        else:
-            try:
-                number = Decimal(value)
-            except (InvalidOperation, ValueError):
-                problem = "not a number"
-            else:
-                if number.is_finite() and number > 0:
-                    return number
-                problem = "must be finite and above zero"
-        raise InvalidOrderError(f"{name}={value!r}: {problem}", venue=self.name, operation=operation)
-
 
 def _ref(order: OrderLike) -> OrderRef:
     return order if isinstance(order, OrderRef) else order.ref
-
-
-def _words(values: frozenset[Any]) -> str:
-    return ", ".join(sorted(str(value) for value in values)) or "none"
