@@ -28,6 +28,7 @@ CLOCK_TOLERANCE_S = 30
 
 READONLY_LIFETIME_S = 365 * 24 * 3600
 NS = 1_000_000_000
+"""Nanoseconds in a second; the books of keys and tokens are in nanoseconds on the wire."""
 
 
 @dataclass(frozen=True, slots=True)

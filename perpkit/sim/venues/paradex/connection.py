@@ -12,6 +12,7 @@ from typing import Any
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from perpkit.sim.fault_injection import FrameGate
 from perpkit.sim.venues.paradex.auth import Session
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,7 @@ class Connection:
     A connected client.
 
     Args:
+        gate: The way out, where planned faults strike.
         abort: Drops the transport without another word, for a client that no longer reads.
         queue_limit: Frames that may wait before the client is cut off.
         ping_interval_s: Between protocol pings.
@@ -36,6 +38,7 @@ class Connection:
     def __init__(
         self,
         socket: web.WebSocketResponse,
+        gate: FrameGate,
         name: int,
         abort: Callable[[], None],
         *,
@@ -47,15 +50,14 @@ class Connection:
         self.session: Session | None = None
         self.cancel_on_disconnect = False
         self.order_ids: set[str] = set()
-        """Orders placed here while cancel-on-disconnect is armed, or tracked when it was."""
+        """Orders placed over this connection; they go with it when cancel-on-disconnect is on."""
         self.markets_filters: dict[str, set[str]] = {}
         """Scoped subscriptions: channel to the markets it is limited to."""
         self.channels: set[str] = set()
-        self.is_silenced = False
-        """Half open: the socket stands, nothing more is sent. A fault plan sets it."""
+        self.gate = gate
         self._socket = socket
         self._abort = abort
-        self._queue: deque[str] = deque()
+        self._queue: deque[tuple[str, dict[str, Any]]] = deque()
         self._queue_limit = queue_limit
         self._ping_interval_s = ping_interval_s
         self._pong_timeout_s = pong_timeout_s
@@ -68,15 +70,20 @@ class Connection:
         """Return how many frames wait to be written."""
         return len(self._queue)
 
-    def send(self, text: str) -> None:
-        """Queue a frame; a client that lets too many wait is cut off."""
-        if self._closing is not None or self.is_silenced:
+    def send(self, name: str, payload: dict[str, Any]) -> None:
+        """
+        Queue a frame; a client that lets too many wait is cut off.
+
+        Args:
+            name: Its channel, or the method that it answers.
+        """
+        if self._closing is not None:
             return
         if len(self._queue) >= self._queue_limit:
             log.info("client %d lets %d messages wait and is cut off", self.name, len(self._queue))
             self.cut_off()
             return
-        self._queue.append(text)
+        self._queue.append((name, payload))
         self._wake.set()
 
     def cut_off(self) -> None:
@@ -123,7 +130,7 @@ class Connection:
             await self._wake.wait()
             self._wake.clear()
             while self._queue and self._closing is None:
-                await self._socket.send_str(self._queue[0])
+                await self.gate.send(*self._queue[0])
                 if self._queue:
                     self._queue.popleft()
             if self._closing is not None and self._closing[0] != WSCloseCode.ABNORMAL_CLOSURE:
@@ -134,15 +141,13 @@ class Connection:
     async def _shut(self, code: int, reason: str) -> None:
         remaining = list(self._queue)
         self._queue.clear()
-        for text in remaining:
-            await self._socket.send_str(text)
+        for name, payload in remaining:
+            await self.gate.send(name, payload)
         await self._socket.close(code=code, message=reason.encode())
 
     async def _ping(self) -> None:
         while True:
             await asyncio.sleep(self._ping_interval_s)
-            if self.is_silenced:
-                continue
             self._ponged.clear()
             await self._socket.ping()
             try:

@@ -42,6 +42,8 @@ class Listing:
     price_band: Decimal = D("0.05")
     max_slippage: Decimal = D("0.05")
     funding_period_hours: int = 8
+    funding_rate: Decimal = D("0.0001")
+    """Where the rate begins, per the market's own period; positive: longs pay."""
     imf: Decimal = D("0.02")
     mmf_factor: Decimal = D("0.5")
     api_fee: MakerTaker = MakerTaker(D(0), D("0.0003"))
@@ -155,6 +157,7 @@ LISTINGS: tuple[Listing, ...] = (
         max_order_size=D(20000),
         position_limit=D(100000),
         funding_period_hours=4,
+        funding_rate=D("-0.00012"),
         imf=D("0.05"),
     ),
     Listing(
@@ -166,6 +169,7 @@ LISTINGS: tuple[Listing, ...] = (
         max_order_size=D(100000000),
         position_limit=D(1000000000),
         funding_period_hours=24,
+        funding_rate=D("0.0009"),
         imf=D("0.1"),
         tags=("MEME",),
     ),

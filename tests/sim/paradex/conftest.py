@@ -1,0 +1,63 @@
+"""Fixtures: a venue on a manual clock, and clients of it."""
+
+from decimal import Decimal
+
+import pytest
+
+from perpkit.sim.orders import OrderRequest, OrderType, Side
+from perpkit.sim.venues.paradex import LocalParadex
+
+from .harness import Client, Signer
+
+SEED = 20261121
+HOUSE = "house"
+
+
+@pytest.fixture
+async def sim():
+    """A venue with two accounts of 100,000 USDC, on a clock that only the test moves; the seed is printed."""
+    print(f"seed {SEED}")
+    async with LocalParadex(seed=SEED) as venue:
+        venue.exchange.add_account(HOUSE, is_house=True)
+        yield venue
+        venue.exchange.check_invariants()
+
+
+@pytest.fixture
+def quote(sim):
+    """Place a house order: ``quote("SELL", "100010", "1")``."""
+
+    def place(side, price, size, market="BTC-USD-PERP", **options):
+        request = OrderRequest(
+            account_id=HOUSE,
+            market=market,
+            side=Side(side.lower()),
+            type=OrderType.LIMIT,
+            size=Decimal(size),
+            price=Decimal(price),
+            **options,
+        )
+        return sim.exchange.submit(request)
+
+    return place
+
+
+@pytest.fixture
+async def anybody(sim):
+    """A client without a token."""
+    async with Client(sim) as client:
+        yield client
+
+
+@pytest.fixture
+async def trader(sim):
+    """The first account, signed in with its main key."""
+    async with Client(sim, Signer(sim, sim.accounts[0])) as client:
+        yield client
+
+
+@pytest.fixture
+async def other(sim):
+    """The second account, signed in with its main key."""
+    async with Client(sim, Signer(sim, sim.accounts[1])) as client:
+        yield client
