@@ -13,7 +13,8 @@ from perpkit.cli import render
 from perpkit.cli.options import AsJson
 from perpkit.cli.running import run
 from perpkit.core.errors import ConfigError
-from perpkit.sim.venues.paradex import LocalParadex
+from perpkit.sim.clock import SimClock
+from perpkit.sim.venues.paradex.server import LocalParadex
 
 app = typer.Typer()
 
@@ -45,7 +46,7 @@ async def _serve(venue: str, *, port: int, seed: int, accounts: int, as_json: bo
         # Being stopped is how this command ends well, so it is no interruption and the exit code is 0.
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     try:
-        server = _LOCAL[venue](port=port, seed=seed, accounts=accounts, real_time=True)
+        server = _LOCAL[venue](port=port, seed=seed, accounts=accounts, clock=SimClock.real_time(), liquidity=True)
         async with server as local:
             _announce(venue, local, seed, as_json=as_json)
             await stopped.wait()

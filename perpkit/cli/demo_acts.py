@@ -1,0 +1,347 @@
+"""
+The acts of the demo, in order. What the library says is held against the exchange's own ledger, which it can't see.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from perpkit.cli import render
+from perpkit.cli.account import balances_table, positions_table
+from perpkit.cli.book import levels_table
+from perpkit.cli.funding import rates_table
+from perpkit.cli.story import Story
+from perpkit.cli.witness import Witness
+from perpkit.core.errors import OutcomeUnknownError, RejectReason
+from perpkit.core.models import (
+    BookSnapshot,
+    Fill,
+    FundingRate,
+    Market,
+    MarketStatus,
+    Order,
+    OrderIntent,
+    OrderStatus,
+    OrderType,
+    Position,
+    Side,
+    StreamState,
+    StreamStatus,
+    TimeInForce,
+)
+from perpkit.core.venue import Venue
+from perpkit.sim.accounts import LedgerEntry
+from perpkit.sim.faults import Fault, FaultAction
+
+if TYPE_CHECKING:
+    from perpkit.sim.venues.paradex.server import LocalParadex
+
+SYMBOL = "BTC-USD-PERP"
+SIZE = Decimal("0.5")
+HOURS = 8
+
+
+@dataclass
+class Stage:
+    """
+    What the acts share.
+
+    Attributes:
+        ours: The venue as our trader holds it.
+        theirs: The same venue with another account: somebody to trade with.
+        account: Our address, to look into the exchange's ledger with.
+    """
+
+    story: Story
+    local: LocalParadex
+    ours: Venue
+    theirs: Venue
+    account: str
+    start_balance: Decimal = Decimal(0)
+
+    async def market(self) -> Market:
+        """Return the market that is traded."""
+        return await self.ours.market(SYMBOL)
+
+    def ledger(self) -> list[LedgerEntry]:
+        """Return what the exchange itself wrote down about our account."""
+        return self.local.exchange.ledger_entries(self.account)
+
+
+async def markets_and_funding(stage: Stage) -> None:
+    """Listings: what can be traded, and what it costs to hold."""
+    story = stage.story
+    await story.act("Open a venue by its name: markets and funding")
+    story.does('async with perpkit.open_venue("paradex", "local", rest_url=..., private_key=...) as venue:')
+    story.does("await venue.fetch_markets()")
+    listed = await stage.ours.fetch_markets()
+    made = render.table(None, "market", "status", ">tick", ">step", ">maker", ">taker", "funding")
+    for each in listed:
+        interval = render.duration(each.funding_interval)
+        fees = (render.percent(each.maker_fee), render.percent(each.taker_fee))
+        symbol = each.instrument.symbol
+        render.row(
+            made, symbol, each.status, each.tick_size, each.step_size, *fees, f"{interval} {each.funding_accrual}"
+        )
+    story.shows(made)
+    sold_here = {spec.symbol for spec in stage.local.exchange.markets()}
+    story.expect(
+        sold_here <= {each.symbol for each in listed}, f"all {len(sold_here)} perpetuals that trade are listed"
+    )
+    story.expect(
+        not [each for each in listed if "25DEC26" in each.symbol or each.symbol == "DIME-USD"],
+        "options, spot and dated futures, which the venue lists beside them, are left out",
+    )
+    story.does("await venue.fetch_funding_rates()")
+    tradable = [each for each in listed if each.status is MarketStatus.OPEN]
+    rates = await stage.ours.fetch_funding_rates(tradable)
+    story.shows(rates_table(sorted(rates, key=lambda rate: rate.market_id), stage.local.clock.now()))
+    periods = {each.market_id: each.period for each in rates}
+    story.expect(
+        all(periods[each.id] == each.funding_interval for each in tradable if each.id in periods),
+        "every rate names its own period, as its market has it: 4, 8 and 24 hours are not the same thing",
+    )
+
+
+async def the_book(stage: Stage) -> None:
+    """The live book."""
+    story = stage.story
+    await story.act("The order book, live")
+    story.does(f'async with venue.stream("book:{SYMBOL}") as events:')
+    latest: BookSnapshot | None = None
+    updates, live = 0, False
+    async with asyncio.timeout(20), stage.ours.stream(f"book:{SYMBOL}") as events:
+        async for event in events:
+            if isinstance(event, StreamStatus):
+                live = live or event.state is StreamState.LIVE
+            elif isinstance(event, BookSnapshot):
+                latest, updates = event, updates + 1
+            if live and updates >= 5:
+                break
+    story.expect(latest is not None and latest.bids and latest.asks, f"live: {updates} updates of the book came")
+    if latest is not None:
+        story.shows(levels_table(latest.bids[:4], latest.asks[:4]))
+        story.expect(latest.bids[0].price < latest.asks[0].price, "the best bid is below the best ask")
+
+
+async def an_order_fills(stage: Stage, witness: Witness) -> None:
+    """A resting order, and somebody who trades with it."""
+    story = stage.story
+    await story.act(f"Place an order for {SIZE} BTC and watch it fill")
+    market = await stage.market()
+    [before] = await stage.ours.fetch_balances()
+    stage.start_balance = before.total
+    book = await stage.ours.fetch_order_book(market, depth=5)
+    price = book.bids[0].price
+    story.does(f'await venue.place_order(OrderIntent(..., side="buy", size={SIZE}, price={price}, post_only=True))')
+    intent = OrderIntent(market_id=market.id, side=Side.BUY, size=SIZE, price=price, post_only=True)
+    placed = await stage.ours.place_order(intent)
+    story.says(f"the venue answers: {placed.status}; its checks come later, and so the stream tells the rest")
+    mine = placed.client_order_id
+    await witness.until(
+        Order, lambda order: order.client_order_id == mine and order.status is OrderStatus.OPEN, "our order opens"
+    )
+    story.expect(placed.client_order_id, f"it rests in the book under the id that we chose before sending: {mine}")
+    story.says("another trader sells into the book, down to our price:")
+    await _somebody_sells(stage, market, price)
+    await witness.until(
+        Order, lambda order: order.client_order_id == mine and order.status is OrderStatus.FILLED, "our order fills"
+    )
+    fills = [event for event in witness.seen if isinstance(event, Fill) and event.client_order_id == mine]
+    story.expect(sum(fill.size for fill in fills) == SIZE, f"the fills add up to {SIZE}")
+    story.expect(len({fill.fill_id for fill in fills}) == len(fills), "each fill came once")
+    story.expect(all(fill.side is Side.BUY for fill in fills), "and on our side, though the venue names the taker's")
+
+
+async def _somebody_sells(stage: Stage, market: Market, price: Decimal) -> None:
+    book = await stage.theirs.fetch_order_book(market, depth=100)
+    in_the_way = sum((level.size for level in book.bids if level.price >= price), Decimal(0))
+    await stage.theirs.place_order(
+        OrderIntent(
+            market_id=market.id,
+            side=Side.SELL,
+            size=max(in_the_way, SIZE),
+            price=price,
+            time_in_force=TimeInForce.IOC,
+        )
+    )
+
+
+async def holding_it(stage: Stage, witness: Witness) -> None:
+    """The position, the balance, and eight hours of funding."""
+    story = stage.story
+    await story.act(f"Hold it for {HOURS} hours: position, balance, funding")
+    market = await stage.market()
+    story.does("await venue.fetch_positions(); await venue.fetch_balances()")
+    [position] = await stage.ours.fetch_positions()
+    story.shows(positions_table([position]))
+    story.shows(balances_table(await stage.ours.fetch_balances()))
+    truth = stage.local.exchange.position(stage.account, market.symbol)
+    story.expect(
+        truth is not None and (position.size, position.entry_price) == (truth.size, truth.entry_price),
+        "size and entry price are those of the exchange's own books",
+    )
+    [rate] = await stage.ours.fetch_funding_rates([market])
+    story.says(f"the clock of the exchange moves on by {HOURS} hours")
+    stage.local.clock.advance(timedelta(hours=HOURS))
+    [later] = await stage.ours.fetch_funding_rates([market])
+    [position] = await stage.ours.fetch_positions()
+    _funding_is_right(story, rate, later, position)
+    story.expect(
+        position.accrued_funding is not None and position.unrealized_pnl is not None,
+        "funding has a field of its own: the unrealized PnL is from price alone",
+    )
+
+
+def _funding_is_right(story: Story, before: FundingRate, after: FundingRate, position: Position) -> None:
+    """Hold the payment identity: what is owed is size x growth of the venue's index, and that is rate x notional."""
+    accrued = position.accrued_funding
+    if accrued is None or before.funding_index is None or after.funding_index is None:
+        story.expect(None, "the venue tells accrued funding and its index")
+        return
+    owed = -position.size * (after.funding_index - before.funding_index)
+    hours = Decimal(HOURS)
+    notional = abs(position.size) * (after.index_price or after.mark_price or Decimal(0))
+    story.says(
+        f"rate {render.number(before.value, signed=True)} for {render.duration(before.period)} on "
+        f"{render.money(notional)}: about {render.money(-before.hourly * hours * notional, signed=True)}"
+    )
+    # The two reads are some milliseconds apart, of which funding grows too.
+    tolerance = max(abs(owed) / 1000, Decimal("0.001"))
+    story.expect(
+        abs(accrued - owed) <= tolerance,
+        f"funding owed {render.money(accrued, signed=True, places=4)} = -size x growth of the index "
+        f"({render.money(owed, signed=True, places=4)})",
+    )
+    story.expect((accrued < 0) == (before.value > 0), "its sign: a positive rate is paid by longs, and we are long")
+
+
+async def closing_it(stage: Stage, witness: Witness) -> None:
+    """Out again, and the books."""
+    story = stage.story
+    await story.act("Close it, and add up the books")
+    market = await stage.market()
+    since = len(witness.seen)
+    story.does(f'await venue.place_order(OrderIntent(..., side="sell", type="market", size={SIZE}, reduce_only=True))')
+    closing = await stage.ours.place_order(
+        OrderIntent(market_id=market.id, side=Side.SELL, type=OrderType.MARKET, size=SIZE, reduce_only=True)
+    )
+    mine = closing.client_order_id
+    await witness.until(
+        Order, lambda order: order.client_order_id == mine and order.is_terminal, "the closing order ends", after=since
+    )
+    await witness.until(Position, lambda each: each.size == 0, "the position is flat", after=since)
+    story.expect(await stage.ours.fetch_positions() == [], "no position is left")
+    fills = await stage.ours.fetch_fills(market)
+    [balance] = await stage.ours.fetch_balances()
+    realized = sum((fill.realized_pnl or Decimal(0) for fill in fills), Decimal(0))
+    fees = sum((fill.fee for fill in fills), Decimal(0))
+    funding = sum((fill.realized_funding or Decimal(0) for fill in fills), Decimal(0))
+    made = render.table(None, "USDC", ">amount")
+    render.row(made, "before", stage.start_balance)
+    render.row(made, "+ realized PnL", render.signed(render.number(realized, signed=True), realized))
+    render.row(made, "- fees", render.signed(render.number(-fees, signed=True), -fees))
+    render.row(made, "+ funding", render.signed(render.number(funding, signed=True), funding))
+    render.row(made, "= expected", stage.start_balance + realized - fees + funding)
+    render.row(made, "balance", balance.total)
+    story.shows(made)
+    story.expect(
+        balance.total == stage.start_balance + realized - fees + funding, "the balance is exact, to the last digit"
+    )
+    payments = await stage.ours.fetch_funding_payments(market)
+    story.expect(
+        sum((payment.amount for payment in payments), Decimal(0)) == funding, "and so is the list of funding payments"
+    )
+    entries = stage.ledger()
+    story.expect(entries[-1].balance_after == balance.total, "the exchange's own ledger says the same")
+    stage.local.exchange.check_invariants()
+    story.expect(True, "and its books balance: money, positions, orders")
+
+
+async def no_answer(stage: Stage, witness: Witness) -> None:
+    """An order that is taken, and an answer that never comes."""
+    story = stage.story
+    await story.act("Sent, and no answer: neither open nor rejected until the venue says so")
+    market = await stage.market()
+    book = await stage.ours.fetch_order_book(market, depth=1)
+    price = _below(book.bids[0].price, market)
+    stage.local.faults.add(Fault(action=FaultAction.DROP_AFTER, match="POST /v1/orders"))
+    story.says("the exchange is told to take the next order and to hang up without an answer")
+    story.does("await venue.place_order(...)")
+    intent = OrderIntent(market_id=market.id, side=Side.BUY, size=Decimal("0.01"), price=price, post_only=True)
+    try:
+        placed = await stage.ours.place_order(intent)
+    except OutcomeUnknownError as error:
+        unknown = error
+    else:
+        story.expect(None, f"OutcomeUnknownError is raised (it came back as {placed.status})")
+        return
+    story.says(f"OutcomeUnknownError: {unknown.message}")
+    story.expect(unknown.client_order_id, f"it names the order: {unknown.client_order_id}")
+    story.does("await venue.resolve_order(error)   # only reads; nothing is sent again")
+    found = await stage.ours.resolve_order(unknown)
+    story.expect(found.status is OrderStatus.OPEN, "resolved: the order is open at the venue")
+    held = [each for each in stage.local.exchange.orders(stage.account) if each.client_id == unknown.client_order_id]
+    story.expect(len(held) == 1, "the exchange has it exactly once")
+    await stage.ours.cancel_order(found)
+    await witness.until(
+        Order,
+        lambda order: order.client_order_id == unknown.client_order_id and order.status is OrderStatus.CANCELED,
+        "it is canceled",
+    )
+    story.expect(await stage.ours.fetch_open_orders() == [], "canceled; no order is left")
+
+
+async def refused_late(stage: Stage, witness: Witness) -> None:
+    """An order that is accepted, and refused afterwards."""
+    story = stage.story
+    await story.act("Accepted, and refused later: margin")
+    market = await stage.market()
+    book = await stage.ours.fetch_order_book(market, depth=1)
+    price = _below(book.bids[0].price, market)
+    size = Decimal(90)
+    story.does(f'await venue.place_order(OrderIntent(..., side="buy", size={size}, price={price}))')
+    placed = await stage.ours.place_order(OrderIntent(market_id=market.id, side=Side.BUY, size=size, price=price))
+    story.says(f"the venue answers: {placed.status}")
+    mine = placed.client_order_id
+    ended = await witness.until(
+        Order, lambda order: order.client_order_id == mine and order.is_terminal, "the venue refuses it"
+    )
+    story.expect(
+        (ended.status, ended.reject_reason) == (OrderStatus.REJECTED, RejectReason.MARGIN),
+        f"{ended.status}, reason {ended.reject_reason} (the venue's word: {ended.status_message})",
+    )
+    story.expect((await stage.ours.fetch_order(placed)).status is OrderStatus.REJECTED, "asked again, it says the same")
+    [balance] = await stage.ours.fetch_balances()
+    story.expect(balance.total == stage.ledger()[-1].balance_after, "and it cost nothing")
+
+
+def _below(price: Decimal, market: Market) -> Decimal:
+    """Return a price 1 % below, on the market's grid."""
+    return (price * Decimal("0.99") / market.tick_size).to_integral_value() * market.tick_size
+
+
+async def trading(stage: Stage) -> None:
+    """Everything that the account's streams are followed for."""
+    channels = ["orders", "fills", "positions", "balances", "funding_payments"]
+    async with stage.ours.stream(channels) as events:
+        witness = Witness(events, stage.story.console)
+        watching = asyncio.create_task(witness.watch())
+        try:
+            await witness.live()
+            for act in (an_order_fills, holding_it, closing_it, no_answer, refused_late):
+                await act(stage, witness)
+        finally:
+            watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await watching
+
+
+ACTS: tuple[Callable[[Stage], Awaitable[None]], ...] = (markets_and_funding, the_book, trading)
+"""In the order in which they are played."""
