@@ -329,7 +329,6 @@ class HttpClient:
                     break
             else:
                 return bytes(body)
-        response.close()
         raise DecodeError(
             f"sent, and the answer is larger than {self._max_body} bytes; it was not read", **call.context
         )

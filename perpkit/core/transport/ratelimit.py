@@ -293,8 +293,6 @@ class RateLimiter:
             if ready <= start and not any(bucket.is_ahead(priority) for bucket, _ in needs):
                 _take(needs, start)
                 return timedelta(0)
-            if ready > deadline:
-                raise _no_room(needs, ready - start)
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         await self._registry.queue().wait(_Waiter(needs, priority, deadline, future), ready)
         return timedelta(seconds=clock.monotonic() - start)

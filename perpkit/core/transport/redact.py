@@ -174,7 +174,8 @@ def _forms(secret: Secret | str | int | None) -> frozenset[str]:
         if number is None and given.isascii() and given.isdigit():
             number = int(given) if len(given) <= 100 else None
     if number is not None:
-        forms |= {str(number), f"{number:x}", f"{number:064x}"}
+        # Padded with zeros, the hex form still holds this one.
+        forms |= {str(number), f"{number:x}"}
     return frozenset(form for form in forms if len(form) >= _SHORTEST)
 
 

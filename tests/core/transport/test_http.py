@@ -125,6 +125,32 @@ async def test_parameters_may_repeat_and_keep_their_order() -> None:
     assert reply.body == b""
 
 
+async def test_a_post_without_a_body_claims_no_content_type() -> None:
+    """What is not there has no type; a signed request would otherwise carry a header that nobody chose."""
+
+    async def serve(peer: Peer) -> None:
+        await peer.read_request()
+        await peer.write(answer(b"{}"))
+
+    async with raw_server(serve) as server, client(server.url) as http:
+        await command(http, body=None)
+        assert b"content-type" not in server.requests[0].lower()
+
+
+async def test_cookies_of_a_gateway_are_not_carried_over() -> None:
+    """They would tie the requests of two accounts, or of two sessions, together."""
+
+    async def serve(peer: Peer) -> None:
+        while True:
+            await peer.read_request()
+            await peer.write(answer(b"{}", b"200 OK", b"Set-Cookie: who=me; Path=/"))
+
+    async with raw_server(serve) as server, client(server.url.replace("127.0.0.1", "localhost")) as http:
+        await command(http)
+        await command(http)
+        assert b"who=me" not in server.requests[1]
+
+
 async def test_a_refused_connection_is_not_sent() -> None:
     """Nobody listens: nothing was sent, even for an order."""
     progress = Progress()
@@ -677,7 +703,8 @@ async def test_a_recorder_may_stop_a_request_but_never_lose_an_answer(caplog: py
 @pytest.mark.parametrize(
     ("value", "seconds"),
     [("30", 30), (" 5 ", 5), ("0", 0), (None, None), ("soon", None), ("-1", None), ("1.5", None), ("²", None),
-     ("Thu, 01 Jan 2026 00:01:00 GMT", 60), ("Wed, 31 Dec 2025 00:00:00 GMT", 0), ("9" * 400, 86_400)],
+     ("Thu, 01 Jan 2026 00:01:00 GMT", 60),
+     ("Thu, 01 Jan 2026 00:01:00 -0000", 60), ("Wed, 31 Dec 2025 00:00:00 GMT", 0), ("9" * 400, 86_400)],
 )  # fmt: skip
 def test_retry_after_is_read_in_seconds_or_as_a_date(value: str | None, seconds: int | None) -> None:
     """RFC 9110, 10.2.3; what can't be read counts as absent, and nobody waits for more than a day."""

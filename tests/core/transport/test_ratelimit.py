@@ -211,6 +211,43 @@ async def test_who_stands_too_far_back_is_refused_when_its_time_is_over() -> Non
     assert not other_tasks()
 
 
+async def test_who_waits_behind_is_refused_at_its_own_time() -> None:
+    """A bound that ends before the head of the queue can go is kept to the moment."""
+    clock = ManualClock()
+    limit = limiter(clock, quota("q", (4, SECOND)))
+    await limit.acquire({"q": 2})
+    await clock.advance(0.5)
+    await limit.acquire({"q": 2})
+    order: list[str] = []
+    head = start(limit, order, "head", {"q": 4})
+    await settle()
+    behind = start(limit, order, "behind", {"q": 1}, max_wait=timedelta(milliseconds=700))
+    await clock.advance(0.69)
+    assert not behind.done()
+    await clock.advance(0.01)
+    assert behind.done()
+    with pytest.raises(LocalRateLimitError):
+        await behind
+    await clock.advance(1)
+    await head
+    assert order == ["head"]
+
+
+async def test_a_newcomer_that_can_go_sooner_is_not_kept_for_the_next_look() -> None:
+    """A queue that sleeps for a long window wakes in time for a short one."""
+    clock = ManualClock()
+    limit = limiter(clock, quota("slow", (1, timedelta(seconds=60))), quota("fast", (1, SECOND)))
+    await limit.acquire({"slow": 1, "fast": 1})
+    order: list[str] = []
+    slow = start(limit, order, "slow", {"slow": 1})
+    await settle()
+    fast = start(limit, order, "fast", {"fast": 1})
+    await clock.advance(1.1)
+    assert order == ["fast"]
+    slow.cancel()
+    await asyncio.gather(slow, fast, return_exceptions=True)
+
+
 async def test_a_penalty_shuts_the_quota_for_everybody() -> None:
     """After a 429 nothing passes until the time that the venue named, cancels included; other quotas go on."""
     clock = ManualClock()

@@ -88,6 +88,13 @@ def test_queries_are_hidden_by_name() -> None:
     assert redactor.params([("signature", "1"), ("market", "BTC")]) == (("signature", "***"), ("market", "BTC"))
 
 
+def test_a_value_that_begins_with_another_leaves_no_tail() -> None:
+    """The longer one is looked for first."""
+    redactor = Redactor()
+    redactor.add("secret-value", "secret-value-and-more", "secret-value-an")
+    assert redactor.text("secret-value-and-more") == "***"
+
+
 def test_a_short_value_does_not_spoil_the_text() -> None:
     """A value of a few characters would be found in ordinary words."""
     redactor = Redactor()
@@ -109,7 +116,11 @@ def test_an_excerpt_is_redacted_before_it_is_cut() -> None:
     redactor = Redactor()
     redactor.add(KEY)
     for start in range(280, 310):
-        assert KEY[2:12] not in redactor.excerpt("x" * start + KEY + "y" * 500, limit=300)
+        text = "x" * start + KEY + "y" * 500
+        for at in (0, start - 150, start + 10, start + 40, start + 200):
+            shown = redactor.excerpt(text, at=at, limit=300)
+            assert KEY[2:12] not in shown
+            assert KEY[-12:] not in shown
 
 
 def test_an_excerpt_has_no_control_characters() -> None:

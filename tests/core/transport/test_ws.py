@@ -123,6 +123,7 @@ async def test_a_close_by_the_peer_ends_the_iteration_and_says_how(code: int) ->
     async with web_server(ws_route(serve)) as url, await connect(url) as connection:
         assert await collect(connection) == ["last"]
         assert connection.closed == Closed(code, "see you", clean=code in {1000, 1001}, by_us=False)
+        assert connection._session.closed
         assert await collect(connection) == []
         with pytest.raises(NotSentError):
             await connection.send("late")
@@ -415,6 +416,36 @@ async def test_closing_is_bounded_however_the_peer_behaves() -> None:
             assert loop.time() - begin < 1
             assert closed == Closed(1001, "bye", clean=False, by_us=True)
             assert await connection.close() == closed
+
+
+async def test_a_close_that_the_peer_answers_by_hanging_up_is_not_clean() -> None:
+    """Without its close frame nothing says that the peer has read what was sent before."""
+
+    async def rude(peer: Peer) -> None:
+        await shake_hands(peer)
+        await peer.reader.readexactly(1)
+
+    async with raw_server(rude) as server:
+        connection = await connect(server.url)
+        assert await connection.close() == Closed(1000, "", clean=False, by_us=True)
+
+
+async def test_closing_frees_the_socket_even_with_data_that_nobody_takes() -> None:
+    """What can't be flushed would keep it open for as long as the system tries."""
+
+    async def stuck(peer: Peer) -> None:
+        await shake_hands(peer)
+        peer.writer.transport.pause_reading()
+        await asyncio.Event().wait()
+
+    async with raw_server(stuck) as server:
+        connection = await connect(server.url)
+        filler = asyncio.create_task(fill(connection))
+        await until(lambda: connection._ws._writer.transport.get_write_buffer_size() > 0)
+        await connection.close()
+        filler.cancel()
+        await asyncio.gather(filler, return_exceptions=True)
+        await until(lambda: connection._socket.fileno() == -1)
 
 
 async def test_any_task_may_close_and_the_reader_is_let_go() -> None:
