@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from importlib.metadata import EntryPoint
 from typing import Any
@@ -21,17 +22,24 @@ ENTRY_POINTS = [
 Run = Callable[..., Result]
 
 
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run a command with the toy and a broken plugin installed, in a terminal-less process with a clean environment."""
+def install_toy(monkeypatch: pytest.MonkeyPatch, **environment: str) -> None:
+    """Let the toy and a broken plugin be the only ones installed, in an environment without settings but these."""
 
     def entry_points(*, group: str) -> list[EntryPoint]:
         return [entry for entry in ENTRY_POINTS if entry.group == group]
 
     monkeypatch.setattr(plugins, "entry_points", entry_points)
-    for name in ("TOY_KEY", "TOY_FAULTS", "PERPKIT_DEBUG", "PERPKIT_ENVIRONMENT", "COLUMNS"):
-        monkeypatch.delenv(name, raising=False)
+    for name in [name for name in os.environ if name.startswith(("TOY_", "PERPKIT_")) or name == "COLUMNS"]:
+        monkeypatch.delenv(name)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
     ToyVenue.calls.clear()
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run a command with the toy installed and no terminal; keyword arguments are environment variables."""
+    install_toy(monkeypatch)
 
     def invoke(*arguments: str, **environment: Any) -> Result:
         return CliRunner().invoke(app, arguments, env=environment, prog_name="perpkit")

@@ -10,10 +10,9 @@ import pytest
 
 from perpkit.cli.checkup import CHANGING_HOOKS, Checkup, Finding, Private, Verdict
 from perpkit.cli.options import Target
-from perpkit.core import plugins
 from perpkit.core.clock import SystemClock
 from perpkit.core.hookspecs import OrdersSpec
-from tests.cli.conftest import ENTRY_POINTS, Run
+from tests.cli.conftest import Run, install_toy
 from tests.cli.stream_server import stream_server
 from tests.cli.toy import ToyVenue
 
@@ -209,11 +208,7 @@ def test_the_table_for_people_says_the_same(run: Run):
 
 async def examine(monkeypatch: pytest.MonkeyPatch, address: str, wait: timedelta) -> dict[str, Finding]:
     """Run the examination in this event loop."""
-    monkeypatch.setattr(
-        plugins, "entry_points", lambda *, group: [entry for entry in ENTRY_POINTS if entry.group == group]
-    )
-    monkeypatch.setenv("TOY_WS", address)
-    monkeypatch.setenv("TOY_KEY", "good-key")
+    install_toy(monkeypatch, TOY_WS=address, TOY_KEY="good-key")
     checkup = Checkup(Target("toy"), SystemClock(), Private.AUTO, stream_wait=wait)
     return {found.check: found async for found in checkup.run()}
 

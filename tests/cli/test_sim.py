@@ -1,0 +1,102 @@
+"""``perpkit sim``: it says where it is and with which keys, serves, and stops when told."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from typer.testing import CliRunner
+
+from perpkit.cli.app import app
+
+SECONDS = 30
+
+
+@contextmanager
+def running(*arguments: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    """Run the real program until the block ends."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "perpkit", "sim", "paradex", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **environment},
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate(timeout=SECONDS)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_serves_and_stops_cleanly(number: signal.Signals):
+    """The addresses answer; ctrl-C and a supervisor's stop end it with exit code 0 and without a traceback."""
+    with running("--json", "--accounts", "3") as process:
+        assert process.stdout is not None
+        announced = json.loads(process.stdout.readline())
+        assert len(announced["accounts"]) == 3
+        with urllib.request.urlopen(announced["rest_url"] + "/system/time", timeout=SECONDS) as reply:  # noqa: S310
+            assert int(json.load(reply)["server_time"]) > 0
+        process.send_signal(number)
+        _, complaints = process.communicate(timeout=SECONDS)
+        assert process.returncode == 0, complaints
+        assert "Traceback" not in complaints
+
+
+def test_what_it_prints_can_be_pasted():
+    """A shell that runs the printed lines has all that `perpkit account paradex` needs."""
+    with running() as process:
+        assert process.stdout is not None
+        lines = []
+        while "ctrl-C" not in (line := process.stdout.readline()):
+            assert line, "it ended early"
+            lines.append(line.strip())
+        exports = [line for line in lines if line.startswith("export ")]
+        script = "\n".join([*exports, f"{sys.executable} -m perpkit account paradex --json"])
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(("PARADEX_", "PERPKIT_"))}
+        done = subprocess.run(
+            ["sh", "-c", script], capture_output=True, text=True, check=False, timeout=SECONDS, env=clean
+        )
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["environment"] == "local"
+    assert answer["balances"][0]["total"].startswith("100000")
+
+
+def test_the_same_seed_gives_the_same_keys():
+    """So that a script can be run again."""
+    keys = []
+    for seed in ("11", "11", "12"):
+        with running("--json", "--seed", seed) as process:
+            assert process.stdout is not None
+            keys.append(json.loads(process.stdout.readline())["accounts"][0]["private_key"])
+    assert keys[0] == keys[1] != keys[2]
+
+
+def test_a_port_that_is_taken_is_told_in_one_line():
+    """With the way out."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        result = CliRunner().invoke(app, ["sim", "paradex", "--port", str(port)])
+    assert result.exit_code == 2
+    assert f"can't listen on 127.0.0.1:{port}" in result.stderr
+    assert "another --port" in result.stderr
+
+
+def test_an_unknown_local_venue_is_misuse():
+    """The line names those that there are."""
+    result = CliRunner().invoke(app, ["sim", "nowhere"])
+    assert result.exit_code == 2
+    assert "there is paradex" in result.stderr
