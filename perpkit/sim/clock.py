@@ -161,9 +161,7 @@ class SimClock:
         """Run what has come due; real-time mode calls it now and then."""
         self._run_until(self.time_ns())
 
-    def _push(
-        self, due_ns: int, callback: Callback, *, interval_ns: int = 0, coalesce: bool = False
-    ) -> Scheduled:
+    def _push(self, due_ns: int, callback: Callback, *, interval_ns: int = 0, coalesce: bool = False) -> Scheduled:
         self._sequence += 1
         entry = _Entry(due_ns, self._sequence, callback, interval_ns, coalesce)
         heapq.heappush(self._heap, entry)

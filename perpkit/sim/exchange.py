@@ -9,9 +9,9 @@ A venue's server translates its wire into the calls below and the events and cop
   :meth:`Exchange.release_decisions`. What is refused at once raises
   :class:`~perpkit.sim.orders.RequestRefusedError`. :meth:`Exchange.amend`, :meth:`Exchange.cancel`,
   :meth:`Exchange.cancel_all`.
-- Reading: ``order``, ``open_orders``, ``orders``, ``fills``, ``positions``, ``balances``, ``account``,
-  ``funding_payments``, ``transfers``, ``ledger_entries``, ``liquidations``; for everybody ``markets``, ``book``,
-  ``bbo``, ``stats``, ``trades``, ``candles``, ``funding``, ``funding_history``.
+- Reading (:class:`~perpkit.sim.reader.Reader`): ``order``, ``open_orders``, ``orders``, ``fills``, ``positions``,
+  ``balances``, ``account``, ``funding_payments``, ``transfers``, ``ledger_entries``, ``liquidations``; for everybody
+  ``markets``, ``book``, ``bbo``, ``stats``, ``trades``, ``candles``, ``funding``, ``funding_history``.
 - Listings take ``since_ms`` and ``until_ms``, both inclusive, and come oldest first in a stable order; each record has
   a time and a unique ``sequence`` or id for cursors. Orders are placed by ``created_at_ms``.
 - Events: :meth:`Exchange.subscribe`; see :mod:`perpkit.sim.events` for their kinds.
@@ -24,128 +24,260 @@ Everything is synchronous and runs in one thread. Times are milliseconds since 1
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 
-from perpkit.core.models.market import MarketStatus, PriceKind
-from perpkit.sim.accounts import (
-    AccountSummary,
-    BalanceView,
-    FundingPayment,
-    LedgerEntry,
-    Liquidation,
-    MarginMode,
-    MarginSetting,
-    PositionView,
-    Transfer,
-)
+from perpkit.core.models.account import MarginMode
+from perpkit.core.models.fill import FillKind
+from perpkit.core.models.market import FundingAccrual, MarketStatus, PriceKind
+from perpkit.sim import invariants
+from perpkit.sim.accounts import EntryKind, LedgerEntry, MarginSetting, Transfer
 from perpkit.sim.clock import SimClock
-from perpkit.sim.events import Subscriber
-from perpkit.sim.market_data import Bbo, BookView, Candle, FundingView, MarketStats
+from perpkit.sim.desk import OrderDesk
+from perpkit.sim.events import (
+    FundingEvent,
+    MarketEvent,
+    PriceEvent,
+    Subscriber,
+    SystemEvent,
+    TickEvent,
+    TransferEvent,
+)
+from perpkit.sim.funding import FundingIndex
+from perpkit.sim.liquidation import Liquidator
+from perpkit.sim.margin import requirement
 from perpkit.sim.markets import FeeRates, MarketSpec, SystemStatus
-from perpkit.sim.orders import AmendResult, CancelResult, CloseReason, Fill, Order, OrderRequest, Side, Trade
+from perpkit.sim.money import ZERO, divide, nearest, product
+from perpkit.sim.orders import (
+    AmendResult,
+    CancelResult,
+    CancelStatus,
+    CloseReason,
+    Order,
+    OrderRequest,
+    RefusalReason,
+    RequestRefusedError,
+)
+from perpkit.sim.positions import MarginChoice
+from perpkit.sim.reader import Reader, funding_view
+from perpkit.sim.settlement import Settlement
+from perpkit.sim.state import INSURANCE, AccountState, ExchangeConfig, MarketState, State
+from perpkit.sim.tape import PriceMove
+from perpkit.sim.validation import check_amendment, check_request, check_system
+
+__all__ = ["INSURANCE", "Exchange", "ExchangeConfig"]
+
+_TICK = timedelta(seconds=1)
 
 
-@dataclass(frozen=True, slots=True)
-class ExchangeConfig:
-    """
-    Settings of the whole exchange.
-
-    Attributes:
-        seed: Ids and every random choice follow from it.
-        settle_asset: What accounts hold and everything is paid in.
-        funding_sample_every: How often a row is added to the funding history of an index market.
-    """
-
-    seed: int = 7
-    settle_asset: str = "USDC"
-    funding_sample_every: timedelta = timedelta(minutes=1)
-
-
-class Exchange:
+class Exchange(Reader):
     """See the module's text."""
 
-    clock: SimClock
-    config: ExchangeConfig
-    system_status: SystemStatus
-
-    def __init__(self, clock: SimClock, config: ExchangeConfig | None = None) -> None: ...
+    def __init__(self, clock: SimClock, config: ExchangeConfig | None = None) -> None:
+        super().__init__(State(clock, config or ExchangeConfig()))
+        self._settlement = Settlement(self._state)
+        self._liquidator = Liquidator(self._state, self._settlement)
+        self._desk = OrderDesk(self._state, self._settlement, self._check_account)
+        self.add_account(INSURANCE, self.config.insurance, is_house=True)
+        clock.every(_TICK, self._tick, coalesce=True)
+        clock.every(self.config.funding_sample_every, self._sample_funding)
 
     def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
         """Tell a subscriber of everything from now on; returns what ends it."""
-        ...
+        return self._state.subscribe(subscriber)
+
+    def check_invariants(self) -> None:
+        """Raise :class:`~perpkit.sim.invariants.InvariantError`, with detail, if any book does not balance."""
+        invariants.check(self._state)
 
     # Set-up and state
 
     def add_market(self, spec: MarketSpec) -> None:
         """List a market. ValueError if the symbol is taken."""
-        ...
+        if spec.symbol in self._state.markets:
+            msg = f"{spec.symbol} is listed already"
+            raise ValueError(msg)
+        now_ms = self._state.now_ms
+        funding = FundingIndex(spec.funding_rate, spec.index_price, spec.funding_period, spec.funding_accrual, now_ms)
+        market = MarketState(spec, spec.status, spec.index_price, spec.index_price, funding)
+        if spec.status is not MarketStatus.OPEN:
+            self._pause_funding_unless_open(market)
+        market.moves.append(PriceMove(now_ms, market.mark_price, market.index_price))
+        self._state.markets[spec.symbol] = market
+        self._schedule_settlement(market)
 
     def add_account(
-        self, account_id: str, deposit: Decimal = Decimal(0), *, fees: FeeRates | None = None, is_house: bool = False
+        self, account_id: str, deposit: Decimal = ZERO, *, fees: FeeRates | None = None, is_house: bool = False
     ) -> None:
-        """Open an account. A house account is exempt from margin, limits and liquidation. ValueError if it is there."""
-        ...
+        """
+        Open an account. A house account is exempt from margin, limits, status and liquidation; its history is not
+        kept. ValueError if it is there.
+        """
+        if account_id in self._state.accounts:
+            msg = f"account {account_id} is there already"
+            raise ValueError(msg)
+        self._state.accounts[account_id] = AccountState(account_id, is_house, fees=fees)
+        self._state.ledger.open(account_id, self.config.settle_asset, record=not is_house)
+        self._state.touch(self._state.accounts[account_id])
+        if deposit:
+            self.deposit(account_id, deposit)
 
-    def has_account(self, account_id: str) -> bool: ...
-    def account_ids(self) -> list[str]:
-        """Accounts of customers, in order of opening; house accounts are left out."""
-        ...
+    def set_system_status(self, status: SystemStatus) -> None:
+        """Change what the whole exchange takes."""
+        self._state.system_status = status
+        self._state.emit(SystemEvent, status=status)
 
-    def set_system_status(self, status: SystemStatus) -> None: ...
     def set_market_status(self, market: str, status: MarketStatus) -> None:
-        """OPEN, POST_ONLY, CANCEL_ONLY, HALTED (nothing, not even a cancel, no funding). SETTLED by settle_market."""
-        ...
+        """
+        Change what a market takes. HALTED takes nothing, not even a cancel, and pays no funding. For SETTLED use
+        :meth:`settle_market`.
+        """
+        listed = self._state.market(market)
+        if status is MarketStatus.SETTLED or listed.status is MarketStatus.SETTLED:
+            msg = f"{market} is {listed.status}; only settle_market settles, and for good"
+            raise ValueError(msg)
+        listed.status = status
+        self._pause_funding_unless_open(listed)
+        self._state.emit(MarketEvent, market=market, status=status)
+        self._prices_moved(listed, *PriceKind)
+
+    def change_market(self, spec: MarketSpec) -> None:
+        """Change a listed market's rules: tick, limits, margins, fees. Price, funding and status stay as they are."""
+        listed = self._state.market(spec.symbol)
+        listed.spec = replace(spec, status=listed.status)
+        self._state.emit(MarketEvent, market=spec.symbol, status=listed.status)
+        self._prices_moved(listed)
 
     def settle_market(self, market: str, price: Decimal) -> None:
-        """Cancel all orders, close all positions at the price, take nothing any more."""
-        ...
+        """Cancel all orders, close all positions at the price (trimmed to the tick), take nothing any more."""
+        listed = self._state.market(market)
+        price = nearest(price, listed.spec.tick_size)
+        for account in list(self._state.accounts.values()):
+            for order in [order for order in account.live.values() if order.market == market]:
+                self._desk.close(order, CloseReason.MARKET_NOT_OPEN)
+        self._move_prices(listed, mark=price, index=price)
+        for account, _ in list(self._state.holders(market)):
+            self._settlement.close_at(account, listed, price)
+            self._desk.note_change(account, listed)
+        listed.funding.pause(self._state.now_ms)
+        listed.status = MarketStatus.SETTLED
+        self._state.emit(MarketEvent, market=market, status=listed.status)
+        self._desk.run()
 
     def set_price(self, market: str, *, index: Decimal | None = None, mark: Decimal | None = None) -> None:
         """
-        Move prices. With ``index`` alone the mark moves in proportion (their ratio stays). Triggers and liquidations
-        follow at once.
+        Move prices. With ``index`` alone the mark keeps its ratio to it, to a tenth of a tick. Triggers and
+        liquidations follow at once.
         """
-        ...
+        listed = self._state.market(market)
+        new_index = listed.index_price if index is None else index
+        if mark is None:
+            ratio = divide(listed.mark_price, listed.index_price)
+            mark = nearest(product(new_index, ratio), listed.spec.tick_size / 10)
+        for name, price in (("index", new_index), ("mark", mark)):
+            if not price.is_finite() or price <= 0:
+                msg = f"{market}: {name} price {price} is not above zero"
+                raise ValueError(msg)
+        self._move_prices(listed, mark=mark, index=new_index)
+        self._prices_moved(listed, PriceKind.MARK, PriceKind.INDEX)
 
     def set_funding_rate(self, market: str, rate: Decimal) -> None:
-        """Change the rate from this instant on: a fraction per the market's own period."""
-        ...
-
-    def deposit(self, account_id: str, amount: Decimal, *, asset: str | None = None) -> Transfer: ...
-    def withdraw(self, account_id: str, amount: Decimal, *, asset: str | None = None) -> Transfer:
-        """Refused above the free collateral."""
-        ...
-
-    def transfer(self, source: str, target: str, amount: Decimal, *, asset: str | None = None) -> Transfer:
-        """Between accounts; returns the source's half."""
-        ...
+        """Change the rate from this second on: a fraction per the market's own period, positive when longs pay."""
+        listed = self._state.market(market)
+        listed.funding.change(self._state.now_ms, rate=rate)
+        self._state.emit(FundingEvent, funding=funding_view(self._state, listed))
 
     def set_fee_rates(self, account_id: str, fees: FeeRates | None, *, market: str | None = None) -> None:
         """Give an account its own rates, everywhere or in one market; None takes them away."""
-        ...
+        account = self._state.account(account_id)
+        if market is None:
+            account.fees = fees
+        elif fees is None:
+            account.fees_by_market.pop(market, None)
+        else:
+            account.fees_by_market[self._state.market(market).symbol] = fees
 
-    def fee_rates(self, account_id: str, market: str) -> FeeRates: ...
     def set_margin(
         self, account_id: str, market: str, *, leverage: Decimal | None = None, mode: MarginMode | None = None
     ) -> MarginSetting:
-        """Refused above the market's leverage, when margin would not suffice, or to change mode with anything open."""
-        ...
+        """
+        Choose leverage and margin mode.
 
-    def margin_setting(self, account_id: str, market: str) -> MarginSetting: ...
+        Raises:
+            RequestRefusedError: INVALID_LEVERAGE below 1 or above the market's; MARGIN_CHANGE_REFUSED to change the mode
+                with a position or orders there, to change the leverage of an open isolated position, or when the
+                free collateral does not cover it.
+        """
+        account, listed = self._state.account(account_id), self._state.market(market)
+        before = account.choice(market)
+        if leverage is not None and not 1 <= leverage <= listed.spec.max_leverage:
+            raise RequestRefusedError(
+                RefusalReason.INVALID_LEVERAGE,
+                f"leverage {leverage} is not within 1 and {listed.spec.max_leverage} for {market}",
+            )
+        after = MarginChoice(before.leverage if leverage is None else leverage, mode or before.mode)
+        is_busy = bool(account.size_in(market)) or any(order.market == market for order in account.live.values())
+        if after.mode is not before.mode and is_busy:
+            self._refuse_margin(f"{market} has a position or orders; the margin mode can't change with them")
+        if after.leverage != before.leverage and after.mode is MarginMode.ISOLATED and account.size_in(market):
+            self._refuse_margin(f"{market} has an isolated position; close it to change its leverage")
+        needed = requirement(self._state, account).cross_initial
+        account.margin[market] = after
+        changed = requirement(self._state, account)
+        if changed.cross_initial > needed and changed.free < 0 and not account.is_house:
+            account.margin[market] = before
+            self._refuse_margin(f"leverage {leverage} for {market} needs {-changed.free} more free collateral")
+        self._settlement.tell(account, None, account.positions.get(market))
+        return self.margin_setting(account_id, market)
+
+    # Money from outside
+
+    def deposit(self, account_id: str, amount: Decimal, *, asset: str | None = None) -> Transfer:
+        """Credit an account from outside."""
+        account, asset = self._state.account(account_id), asset or self.config.settle_asset
+        self._check_amount(amount)
+        entry = self._state.ledger.post_outside(account.id, asset, amount, EntryKind.DEPOSIT)
+        return self._record_transfer(account, entry, None)
+
+    def withdraw(self, account_id: str, amount: Decimal, *, asset: str | None = None) -> Transfer:
+        """Pay out. INSUFFICIENT_FUNDS above the free collateral, or above the settled cash not set aside."""
+        account, asset = self._state.account(account_id), asset or self.config.settle_asset
+        self._check_funds(account, amount, asset)
+        entry = self._state.ledger.post_outside(account.id, asset, -amount, EntryKind.WITHDRAWAL)
+        return self._record_transfer(account, entry, None)
+
+    def transfer(self, source: str, target: str, amount: Decimal, *, asset: str | None = None) -> Transfer:
+        """Move cash between two accounts; returns the source's half. Refused like a withdrawal."""
+        giver, taker = self._state.account(source), self._state.account(target)
+        asset = asset or self.config.settle_asset
+        self._check_funds(giver, amount, asset)
+        given, taken = self._state.ledger.post_transfer(source, target, asset, amount, EntryKind.TRANSFER)
+        half = self._record_transfer(giver, given, target)
+        self._record_transfer(taker, taken, source)
+        return half
 
     # Orders
 
     def submit(self, request: OrderRequest) -> Order:
         """
-        Take an order in. Returns it in state NEW even if it is decided on within the call; see ``order`` for what
-        became of it.
+        Take an order in.
+
+        Returns:
+            It in state NEW, even if it is decided on within the call; see ``order`` for what became of it.
 
         Raises:
-            RequestRefusedError: Malformed, or refused by a rule that needs no look at the account's margin or at the book.
+            RequestRefusedError: Malformed, or refused by a rule that needs no look at the account's margin or at the
+                book.
         """
-        ...
+        account, market = self._state.account(request.account_id), self._state.market(request.market)
+        check_request(self._state, account, market, request)
+        order = self._desk.accept(request)
+        accepted = replace(order)
+        self._desk.decide_later(partial(self._desk.decide, order))
+        self._desk.run()
+        return accepted
 
     def amend(
         self,
@@ -158,128 +290,212 @@ class Exchange:
     ) -> AmendResult:
         """
         Change an open or untriggered order. ``size`` is the new total, what is filled included. A smaller size keeps
-        the place in the queue; anything else loses it. An order amended to what is filled already is closed as filled.
+        the place in the queue; anything else loses it. An order amended to what is filled already is closed as
+        filled. While decisions are held the order comes back as it stands.
 
         Raises:
-            RequestRefusedError: UNKNOWN_ORDER, ORDER_CLOSED, INVALID_REQUEST or a malformed price or size.
+            RequestRefusedError: UNKNOWN_ORDER, ORDER_CLOSED, INVALID_REQUEST, or a malformed price or size.
         """
-        ...
+        order = self._find(account_id, order_id)
+        if order is None:
+            raise RequestRefusedError(RefusalReason.UNKNOWN_ORDER, f"the account has no order {order_id}")
+        if order.is_closed:
+            raise RequestRefusedError(RefusalReason.ORDER_CLOSED, f"order {order_id} is over: {order.close_reason}")
+        market = self._state.market(order.market)
+        check_system(self._state, cancels=False)
+        self._check_reachable(market)
+        check_amendment(order, market, size=size, price=price, trigger_price=trigger_price)
+        refused: list[CloseReason | None] = []
+
+        def change() -> None:
+            refused.append(self._desk.amend(order, size=size, price=price, trigger_price=trigger_price))
+
+        self._desk.decide_later(change)
+        self._desk.run()
+        return AmendResult(replace(order), refused[0] if refused else None)
 
     def cancel(
         self, account_id: str, order_id: str, *, reason: CloseReason = CloseReason.USER_CANCELED
     ) -> CancelResult:
         """Cancel; carried out within the call unless decisions are held. Refused only in MAINTENANCE or HALTED."""
-        ...
+        self._state.account(account_id)
+        check_system(self._state, cancels=True)
+        order = self._find(account_id, order_id)
+        if order is None:
+            return CancelResult(CancelStatus.NOT_FOUND, None)
+        if order.is_closed:
+            return CancelResult(CancelStatus.ALREADY_CLOSED, replace(order))
+        self._check_reachable(self._state.market(order.market))
+        before = replace(order)
+        self._desk.decide_later(partial(self._desk.close, order, reason))
+        self._desk.run()
+        return CancelResult(CancelStatus.QUEUED, before)
 
     def cancel_by_client_id(
-        self, account_id: str, client_id: str, *, market: str | None = None, reason: CloseReason = CloseReason.USER_CANCELED
+        self,
+        account_id: str,
+        client_id: str,
+        *,
+        market: str | None = None,
+        reason: CloseReason = CloseReason.USER_CANCELED,
     ) -> CancelResult:
         """Cancel the open order of that client id, or tell of the latest closed one."""
-        ...
+        found = self.order_by_client_id(account_id, client_id, open_only=False)
+        if found is None or (market is not None and found.market != market):
+            check_system(self._state, cancels=True)
+            return CancelResult(CancelStatus.NOT_FOUND, None)
+        return self.cancel(account_id, found.id, reason=reason)
 
     def cancel_all(
         self, account_id: str, market: str | None = None, *, reason: CloseReason = CloseReason.USER_CANCELED
     ) -> list[Order]:
-        """Cancel all that is not closed; returns copies as they stood before."""
-        ...
+        """Cancel all that is not closed, orders in halted markets left alone; returns copies as they stood before."""
+        check_system(self._state, cancels=True)
+        if market is not None:
+            self._check_reachable(self._state.market(market))
+        found = [
+            order
+            for order in self._state.account(account_id).live.values()
+            if (market is None or order.market == market)
+            and self._state.markets[order.market].status is not MarketStatus.HALTED
+        ]
+        before = [replace(order) for order in found]
+        for order in found:
+            self._desk.decide_later(partial(self._desk.close, order, reason))
+        self._desk.run()
+        return before
+
+    def liquidate(self, account_id: str) -> None:
+        """Liquidate an account's positions, whatever its margin. For tests."""
+        account = self._state.account(account_id)
+        self._desk.enqueue(partial(self._liquidator.liquidate_cross, account, self._desk, force=True))
+        for position in list(account.positions.values()):
+            if position.size and account.choice(position.market).mode is MarginMode.ISOLATED:
+                self._desk.enqueue(
+                    partial(self._liquidator.liquidate_isolated, account, position.market, self._desk, force=True)
+                )
+        self._desk.run()
+
+    def deleverage(self, winner: str, loser: str, market: str) -> None:
+        """Close a position against an opposite one of at most its size, at the mark price (ADL). For tests."""
+        listed = self._state.market(market)
+        giver, taker = self._state.account(loser), self._state.account(winner)
+        if giver.size_in(market) * taker.size_in(market) >= 0 or abs(giver.size_in(market)) > abs(
+            taker.size_in(market)
+        ):
+            msg = (
+                f"{winner} holds {taker.size_in(market)} {market}; {loser}'s {giver.size_in(market)} can't close on it"
+            )
+            raise ValueError(msg)
+        price = nearest(listed.mark_price, listed.spec.tick_size)
+        self._settlement.hand_over(giver, taker, listed, price, FillKind.ADL)
+        self._desk.note_change(giver, listed)
+        self._desk.note_change(taker, listed)
+        self._desk.run()
 
     def hold_decisions(self) -> None:
-        """From now on leave orders NEW, and cancels queued, until released."""
-        ...
+        """From now on leave orders NEW, and cancels and amendments queued, until released."""
+        self._desk.hold()
 
     def release_decisions(self) -> None:
-        """Decide on what was held, in order of arrival."""
-        ...
+        """Decide on what was held, in order of arrival, and hold no more."""
+        self._desk.release()
 
-    # Reading: an account
+    # Inside
 
-    def order(self, account_id: str, order_id: str) -> Order | None: ...
-    def order_by_client_id(self, account_id: str, client_id: str, *, open_only: bool = True) -> Order | None:
-        """The order that is not closed, else (``open_only`` false) the latest closed one."""
-        ...
+    def _tick(self) -> None:
+        for market in self._state.markets.values():
+            if self._state.is_watched and market.status is not MarketStatus.SETTLED:
+                self._state.emit(FundingEvent, funding=funding_view(self._state, market))
+        for account in list(self._state.accounts.values()):
+            self._check_account(account)
+        self._desk.run()
+        self._state.emit(TickEvent)
 
-    def open_orders(self, account_id: str, market: str | None = None) -> list[Order]:
-        """All that are not closed: NEW, UNTRIGGERED, OPEN."""
-        ...
+    def _sample_funding(self) -> None:
+        for market in self._state.markets.values():
+            if market.funding.accrual is FundingAccrual.CONTINUOUS and market.status is not MarketStatus.SETTLED:
+                market.funding_history.append(funding_view(self._state, market))
 
-    def orders(
-        self,
-        account_id: str,
-        *,
-        market: str | None = None,
-        client_id: str | None = None,
-        since_ms: int | None = None,
-        until_ms: int | None = None,
-    ) -> list[Order]:
-        """Every order ever, open ones included."""
-        ...
+    def _schedule_settlement(self, market: MarketState) -> None:
+        due_ms = market.funding.next_settlement_ms(self._state.now_ms)
+        if due_ms is not None:
+            self._state.clock.call_at_ms(due_ms, partial(self._settle_period, market))
 
-    def fills(
-        self,
-        account_id: str,
-        *,
-        market: str | None = None,
-        order_id: str | None = None,
-        since_ms: int | None = None,
-        until_ms: int | None = None,
-    ) -> list[Fill]: ...
-    def positions(self, account_id: str, *, include_closed: bool = False) -> list[PositionView]:
-        """Open positions; with ``include_closed`` also markets that were traded and are flat."""
-        ...
+    def _settle_period(self, market: MarketState) -> None:
+        if market.status is not MarketStatus.SETTLED:
+            market.funding.settle_period()
+            market.funding_history.append(funding_view(self._state, market))
+            for account, _ in self._state.holders(market.symbol):
+                self._settlement.settle_funding(account, market, rate=market.funding.rate)
+                self._check_account(account)
+            self._desk.run()
+            self._schedule_settlement(market)
 
-    def position(self, account_id: str, market: str) -> PositionView | None:
-        """None if the account never traded it; size 0 if flat."""
-        ...
+    def _move_prices(self, market: MarketState, *, mark: Decimal, index: Decimal) -> None:
+        now_ms = self._state.now_ms
+        market.mark_price, market.index_price = mark, index
+        market.funding.change(now_ms, price=index if market.spec.funding_price is PriceKind.INDEX else mark)
+        market.moves.append(PriceMove(now_ms, mark, index))
+        self._state.emit(PriceEvent, market=market.symbol, mark_price=mark, index_price=index)
 
-    def balances(self, account_id: str) -> list[BalanceView]: ...
-    def account(self, account_id: str) -> AccountSummary: ...
-    def ledger_entries(
-        self, account_id: str, *, since_ms: int | None = None, until_ms: int | None = None
-    ) -> list[LedgerEntry]: ...
-    def transfers(
-        self, account_id: str, *, since_ms: int | None = None, until_ms: int | None = None
-    ) -> list[Transfer]: ...
-    def funding_payments(
-        self, account_id: str, *, market: str | None = None, since_ms: int | None = None, until_ms: int | None = None
-    ) -> list[FundingPayment]: ...
-    def liquidations(
-        self, account_id: str, *, since_ms: int | None = None, until_ms: int | None = None
-    ) -> list[Liquidation]: ...
+    def _prices_moved(self, market: MarketState, *kinds: PriceKind) -> None:
+        for kind in kinds:
+            self._desk.trigger_due(market, kind)
+        for account, _ in self._state.holders(market.symbol):
+            self._check_account(account)
+        self._desk.run()
 
-    # Reading: a market
+    def _check_account(self, account: AccountState) -> None:
+        self._liquidator.check(account, self._desk)
 
-    def markets(self) -> list[MarketSpec]:
-        """All markets with their present status, in order of listing."""
-        ...
+    def _pause_funding_unless_open(self, market: MarketState) -> None:
+        if market.status in {MarketStatus.HALTED, MarketStatus.SETTLED}:
+            market.funding.pause(self._state.now_ms)
+        else:
+            market.funding.resume(self._state.now_ms)
 
-    def market(self, symbol: str) -> MarketSpec:
-        """RequestRefusedError UNKNOWN_MARKET if there is none."""
-        ...
+    def _find(self, account_id: str, order_id: str) -> Order | None:
+        order = self._state.orders.get(order_id)
+        return order if order is not None and order.account_id == account_id else None
 
-    def mark_price(self, market: str) -> Decimal: ...
-    def index_price(self, market: str) -> Decimal: ...
-    def book(self, market: str, depth: int | None = None, *, interactive: bool = False) -> BookView:
-        """``interactive`` shows ``rpi`` orders too, as retail clients see them."""
-        ...
+    def _check_reachable(self, market: MarketState) -> None:
+        if market.status is MarketStatus.HALTED:
+            raise RequestRefusedError(RefusalReason.MARKET_NOT_OPEN, f"{market.symbol} is halted")
 
-    def bbo(self, market: str, *, interactive: bool = False) -> Bbo: ...
-    def impact_price(self, market: str, side: Side, size: Decimal) -> Decimal | None:
-        """Average price that a market order of the size would get now; None when the book is too thin."""
-        ...
+    @staticmethod
+    def _check_amount(amount: Decimal) -> None:
+        if not amount.is_finite() or amount <= 0:
+            raise RequestRefusedError(RefusalReason.INVALID_REQUEST, f"amount {amount} is not above zero")
 
-    def stats(self, market: str) -> MarketStats: ...
-    def trades(self, market: str, *, since_ms: int | None = None, until_ms: int | None = None) -> list[Trade]: ...
-    def candles(
-        self, market: str, resolution: timedelta, *, since_ms: int, until_ms: int, kind: PriceKind = PriceKind.LAST
-    ) -> list[Candle]:
-        """Candles that begin within the window; from trades, or from the mark's or index's moves. Gaps repeat the close."""
-        ...
+    def _check_funds(self, account: AccountState, amount: Decimal, asset: str) -> None:
+        self._check_amount(amount)
+        free = self._state.ledger.balance(account.id, asset)
+        if asset == self.config.settle_asset and not account.is_house:
+            need = requirement(self._state, account)
+            free = min(need.free, need.cash - need.set_aside)
+        if amount > free and not account.is_house:
+            raise RequestRefusedError(
+                RefusalReason.INSUFFICIENT_FUNDS, f"{amount} {asset} is more than the {free} free"
+            )
 
-    def funding(self, market: str) -> FundingView: ...
-    def funding_history(
-        self, market: str, *, since_ms: int | None = None, until_ms: int | None = None
-    ) -> list[FundingView]: ...
+    def _record_transfer(self, account: AccountState, entry: LedgerEntry, counterparty: str | None) -> Transfer:
+        transfer = Transfer(
+            id=self._state.ids.next_id(),
+            account_id=account.id,
+            asset=entry.asset,
+            kind=entry.kind,
+            amount=abs(entry.amount),
+            incoming=entry.amount > 0,
+            counterparty=counterparty,
+            created_at_ms=entry.created_at_ms,
+            sequence=self._state.ids.next_sequence(),
+        )
+        account.transfers.append(transfer)
+        self._settlement.tell(account, entry, None)
+        self._state.emit(TransferEvent, transfer=transfer)
+        return transfer
 
-    def check_invariants(self) -> None:
-        """Raise :class:`~perpkit.sim.invariants.InvariantError`, with detail, if any book does not balance."""
-        ...
+    @staticmethod
+    def _refuse_margin(message: str) -> None:
+        raise RequestRefusedError(RefusalReason.MARGIN_CHANGE_REFUSED, message)

@@ -6,7 +6,7 @@ Prices times sizes stay exact; they never need more digits than a market's tick 
 
 from __future__ import annotations
 
-from decimal import ROUND_DOWN, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Context, Decimal
 
 ZERO = Decimal(0)
 
@@ -49,11 +49,6 @@ def is_multiple(value: Decimal, step: Decimal) -> bool:
     return value % step == 0
 
 
-def floor_to(value: Decimal, step: Decimal) -> Decimal:
-    """Round down, towards minus infinity, to a step."""
-    return (value / step).to_integral_value(ROUND_FLOOR) * step
-
-
 def trim_to(value: Decimal, step: Decimal) -> Decimal:
     """Round towards zero to a step."""
     return (value / step).to_integral_value(ROUND_DOWN) * step
@@ -63,3 +58,8 @@ def places(value: Decimal) -> int:
     """Return how many decimal places a value has, trailing zeros left out."""
     exponent = value.normalize().as_tuple().exponent
     return max(0, -exponent) if isinstance(exponent, int) else 0
+
+
+def nearest(value: Decimal, step: Decimal) -> Decimal:
+    """Round to the nearest step, half to even."""
+    return (value / step).to_integral_value(ROUND_HALF_EVEN) * step
