@@ -1,0 +1,108 @@
+"""Tickers and funding rates: only the newest counts, and an older one never follows it."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import abstractmethod
+from collections.abc import Iterable
+from datetime import datetime
+from typing import ClassVar
+
+from perpkit.core.models import Event, FundingRate, Market, Subscription, Ticker
+from perpkit.core.streams.delivery import EventStream
+from perpkit.core.streams.feeds.base import Feed, Site
+from perpkit.core.streams.protocol import Data
+from perpkit.core.streams.tasks import within
+
+
+class _LatestFeed(Feed):
+    keeps_aside: ClassVar[bool] = False
+    tells_gap: ClassVar[bool] = False
+
+    def __init__(self, subscription: Subscription, site: Site) -> None:
+        super().__init__(subscription, site)
+        self._latest: Ticker | FundingRate | None = None
+        self._came = asyncio.Event()
+
+    def went_down(self, reason: str) -> None:
+        """What is held is old until something comes again."""
+        super().went_down(reason)
+        self._came.clear()
+
+    async def catch_up(self) -> None:
+        """Wait a while for the stream to bring a first one, and only then ask: most venues send one at once."""
+        try:
+            await within(self._site.clock, self._came.wait(), self._wait_limit())
+        except TimeoutError:
+            if not self.can_read:
+                self._site.log.warning("%s: nothing came yet, and it can't be read", self.subscription)
+                return
+            await self.poll()
+
+    async def poll(self) -> None:
+        """Read the present one."""
+        self._take(await self._read())
+
+    def process(self, data: Data) -> None:
+        """Deliver what is not older than what is held."""
+        self._take(data.events)
+
+    def _take(self, events: Iterable[Event]) -> None:
+        for event in events:
+            if isinstance(event, Ticker | FundingRate) and self._is_ours(event):
+                self._came.set()
+                if self._is_news(event):
+                    self._latest = event
+                    for consumer in self.consumers:
+                        consumer.put_latest(self.key, event)
+
+    def _is_news(self, event: Ticker | FundingRate) -> bool:
+        held = self._latest
+        if held is None:
+            return True
+        theirs, ours = _time(event), _time(held)
+        if theirs is not None and ours is not None and theirs != ours:
+            return theirs > ours
+        return _content(event) != _content(held)
+
+    def replay(self, stream: EventStream) -> None:
+        """Hand over the newest."""
+        if self._latest is not None:
+            stream.put_latest(self.key, self._latest)
+
+    @property
+    def _market(self) -> Market:
+        market = self.subscription.market
+        if market is None:
+            msg = f"{self.subscription} names no market"
+            raise ValueError(msg)
+        return market
+
+    @abstractmethod
+    async def _read(self) -> Iterable[Event]: ...
+
+
+def _time(event: Ticker | FundingRate) -> datetime | None:
+    return event.effective_at if isinstance(event, FundingRate) else event.ts_venue
+
+
+def _content(event: Ticker | FundingRate) -> dict[str, object]:
+    return {name: value for name, value in event.__dict__.items() if name != "ts_received"}
+
+
+class TickerFeed(_LatestFeed):
+    """A market's prices."""
+
+    kinds: ClassVar[tuple[type[Event], ...]] = (Ticker,)
+
+    async def _read(self) -> Iterable[Event]:
+        return [await self._site.reads.fetch_ticker(self._market)]
+
+
+class FundingFeed(_LatestFeed):
+    """A market's live funding rate."""
+
+    kinds: ClassVar[tuple[type[Event], ...]] = (FundingRate,)
+
+    async def _read(self) -> Iterable[Event]:
+        return await self._site.reads.fetch_funding_rates([self._market])

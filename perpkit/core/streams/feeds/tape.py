@@ -1,0 +1,90 @@
+"""Public trades: each once, and after a loss those that were missed, as far back as is reasonable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import ClassVar
+
+from perpkit.core.dedup import SeenIds
+from perpkit.core.models import Event, Market, StreamState, Subscription, Trade
+from perpkit.core.streams.delivery import EventStream
+from perpkit.core.streams.feeds.base import Feed, Site
+from perpkit.core.streams.protocol import Data
+
+
+class TradesFeed(Feed):
+    """Starts from now. The venue's repetition of recent trades is history the first time and a backfill later."""
+
+    kinds: ClassVar[tuple[type[Event], ...]] = (Trade,)
+
+    def __init__(self, subscription: Subscription, site: Site) -> None:
+        super().__init__(subscription, site)
+        self._seen: SeenIds[str] = SeenIds(2 * max(site.settings.trade_backlog, site.settings.max_missed_trades))
+        self._newest: datetime | None = None
+        self._started = False
+
+    async def catch_up(self) -> None:
+        """Read what was missed; the first time there is nothing to miss."""
+        if self._started and self.can_read:
+            await self._backfill()
+        elif not self._started:
+            self._newest = self._newest or self._site.clock.now()
+            self._started = True
+
+    async def poll(self) -> None:
+        """Read what is new; the first time, note what is old."""
+        if self._started:
+            await self._backfill()
+            return
+        for trade in await self._site.reads.fetch_trades(self._market, limit=100):
+            self._note(trade)
+        self._newest = self._newest or self._site.clock.now()
+        self._started = True
+
+    async def _backfill(self) -> None:
+        most = self._site.settings.max_missed_trades
+        since = self._newest - self._site.settings.overlap if self._newest is not None else None
+        trades = await self._site.reads.fetch_trades(self._market, since=since, limit=most)
+        newest = self._newest
+        if len(trades) >= most and newest is not None and min(trade.ts_venue for trade in trades) > newest:
+            self.report(StreamState.GAP, f"more than {most} trades were missed; the oldest of them are left out")
+        self._take(sorted(trades, key=_time), newest - self._site.settings.overlap if newest is not None else None)
+
+    def process(self, data: Data) -> None:
+        """Deliver the trades that were not seen."""
+        trades = [event for event in data.events if type(event) is Trade and self._is_ours(event)]
+        if data.backlog and not self.was_live:
+            for trade in trades:
+                self._note(trade)
+        elif data.backlog:
+            self._take(sorted(trades, key=_time), self._newest and self._newest - self._site.settings.overlap)
+        else:
+            self._take(trades, None)
+
+    def _take(self, trades: Iterable[Trade], floor: datetime | None) -> None:
+        for trade in trades:
+            if (floor is None or trade.ts_venue >= floor) and self._note(trade):
+                for consumer in self.consumers:
+                    consumer.put_trade(self.key, trade)
+
+    def _note(self, trade: Trade) -> bool:
+        if self._newest is None or trade.ts_venue > self._newest:
+            self._newest = trade.ts_venue
+        return self._seen.add(trade.trade_id)
+
+    def replay(self, stream: EventStream) -> None:
+        """A consumer starts from now, whenever it comes."""
+        self._site.log.debug("%s: one more consumer, from now on", self.subscription)
+
+    @property
+    def _market(self) -> Market:
+        market = self.subscription.market
+        if market is None:
+            msg = f"{self.subscription} names no market"
+            raise ValueError(msg)
+        return market
+
+
+def _time(trade: Trade) -> datetime:
+    return trade.ts_venue
