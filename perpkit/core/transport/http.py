@@ -43,7 +43,7 @@ Params = Mapping[str, ParamValue] | Iterable[tuple[str, ParamValue]]
 _log = logging.getLogger(__name__)
 
 _PAUSE_WITHOUT_RETRY_AFTER = timedelta(seconds=1)
-"""How long a quota rests after a 429 that does not say how long."""
+"""How long a quota rests after a 429 that does not say how long, or says no time at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +238,8 @@ class HttpClient:
         async def attempt(number: int) -> HttpReply:
             if self._limiter is not None and quotas:
                 try:
-                    await self._limiter.acquire(quotas, priority=priority, max_wait=max_wait or self._max_wait)
+                    bound = self._max_wait if max_wait is None else max_wait
+                    await self._limiter.acquire(quotas, priority=priority, max_wait=bound)
                 except PerpkitError as exc:
                     exc.venue, exc.operation, exc.client_order_id = self._venue, operation, client_order_id
                     raise

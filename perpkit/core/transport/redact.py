@@ -17,6 +17,11 @@ MASK = "***"
 _SHORTEST = 6
 """Shorter values are not looked for: they would match inside ordinary words and numbers and spoil every message."""
 
+_LONGEST = 8192
+"""No secret is longer; tokens come nearest."""
+
+_SURROUNDINGS = 16 * _LONGEST
+
 _KEPT_PER_SLOT = 4
 """A token that was replaced may still be in a request on its way, so the last few stay hidden."""
 
@@ -134,9 +139,15 @@ class Redactor:
     def excerpt(self, raw: bytes | str, *, at: int = 0, limit: int = 300) -> str:
         """Return about ``limit`` printable characters of ``raw`` around offset ``at``, without secrets."""
         whole = raw if isinstance(raw, str) else raw.decode("utf-8", "replace")
-        # The whole is redacted before the cut: half a key would not be recognized.
-        shown = self.text(whole)
-        middle = len(self.text(whole[:at])) if at else 0
+        # Redacted before the cut: half a key would not be recognized. Of a huge body only the surroundings are read,
+        # and what may be half a key at their edges is dropped.
+        left, right = max(0, at - _SURROUNDINGS), at + _SURROUNDINGS
+        shown = self.text(whole[left:right])
+        middle = len(self.text(whole[left:at]))
+        if right < len(whole):
+            shown = shown[:-_LONGEST]
+        if left:
+            shown, middle = shown[_LONGEST:], middle - _LONGEST
         start = max(0, min(middle - limit // 2, len(shown) - limit))
         cut = shown[start : start + limit]
         cut = "".join(char if char.isprintable() else " " for char in cut)

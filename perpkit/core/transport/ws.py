@@ -303,7 +303,8 @@ class WebSocketConnection:
 
     def _abort(self) -> None:
         if self._socket is not None:
-            with contextlib.suppress(OSError):
+            # uvloop's stand-in for a socket can't be shut down, and says so with a TypeError.
+            with contextlib.suppress(OSError, TypeError):
                 self._socket.shutdown(socket.SHUT_RDWR)
 
     def _how(self, message: aiohttp.WSMessage) -> Closed:

@@ -495,6 +495,17 @@ async def test_retry_after_is_honoured_by_everybody_on_the_quota() -> None:
         assert len(server.requests) == 2
 
 
+async def test_a_request_that_may_not_wait_does_not() -> None:
+    """A bound of zero is a bound, not a missing one."""
+    clock = JumpingClock()
+    limit = RateLimiterRegistry(clock).limiter("h", [Quota("q", ((1, timedelta(seconds=1)),))])
+    await limit.acquire({"q": 1})
+    async with client("https://venue.invalid", clock=clock, limiter=limit) as http:
+        with pytest.raises(LocalRateLimitError):
+            await command(http, quotas={"q": 1}, max_wait=timedelta(0))
+    assert clock.monotonic() == 1000
+
+
 async def test_a_429_without_a_word_on_how_long_pauses_a_second() -> None:
     """The next one waits rather than knocking again at once."""
     clock = JumpingClock()

@@ -233,6 +233,22 @@ async def test_who_waits_behind_is_refused_at_its_own_time() -> None:
     assert order == ["head"]
 
 
+async def test_too_long_a_wait_is_refused_at_once_behind_a_queue_too() -> None:
+    """Nobody stands in a queue only to hear at its end what was certain at the beginning."""
+    clock = ManualClock()
+    limit = limiter(clock, quota("q", (4, SECOND)))
+    await limit.acquire({"q": 2})
+    await clock.advance(0.5)
+    await limit.acquire({"q": 2})
+    head = start(limit, [], "head", {"q": 1})
+    await settle()
+    with pytest.raises(LocalRateLimitError):
+        await limit.acquire({"q": 3}, max_wait=timedelta(milliseconds=100))
+    assert clock.monotonic() == 1000.5
+    await clock.advance(1)
+    await head
+
+
 async def test_a_newcomer_that_can_go_sooner_is_not_kept_for_the_next_look() -> None:
     """A queue that sleeps for a long window wakes in time for a short one."""
     clock = ManualClock()

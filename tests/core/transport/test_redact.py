@@ -123,6 +123,19 @@ def test_an_excerpt_is_redacted_before_it_is_cut() -> None:
             assert KEY[-12:] not in shown
 
 
+def test_an_excerpt_of_a_huge_body_looks_at_its_surroundings_only() -> None:
+    """Wherever the fault lies in 3 MB full of keys, the place is shown, and no part of a key."""
+    redactor = Redactor()
+    redactor.add(KEY)
+    text = "".join(f"{number}:{KEY};" for number in range(40_000))
+    for number in (0, 5, 20_000, 39_999):
+        at = text.index(f"{number}:0x")
+        shown = redactor.excerpt(text, at=at)
+        assert f"{number}:***" in shown
+        assert "0123456789abcdef" not in shown
+        assert set(shown) <= set("0123456789:;*…")
+
+
 def test_an_excerpt_has_no_control_characters() -> None:
     """What a server sends can't move the cursor of a terminal."""
     assert redactor_free(Redactor().excerpt(b"a\x1b[2Jb\nc"))
