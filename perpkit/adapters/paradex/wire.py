@@ -43,7 +43,7 @@ def read(type_: type[T], raw: bytes | str | msgspec.Raw, *, what: str, redactor:
         value = decoder(type_).decode(raw)  # type: ignore[arg-type]  # a type is hashable; mypy doubts its TypeVar
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         value = _read_loosely(type_, bytes(raw) if isinstance(raw, msgspec.Raw) else raw, what, redactor)
-    if _may_hold_non_finite(raw) and (place := next(_non_finite(value, "$"), None)) is not None:
+    if may_hold_non_finite(raw) and (place := next(_non_finite(value, "$"), None)) is not None:
         text = bytes(raw) if isinstance(raw, msgspec.Raw) else raw
         raise _error(f"not a finite number at {place}", text, what, redactor)
     return value  # type: ignore[no-any-return]  # msgspec's Decoder loses the type in the cache
@@ -74,7 +74,7 @@ def _loosen(value: Any) -> Any:
     return value
 
 
-def _may_hold_non_finite(raw: bytes | str | msgspec.Raw) -> bool:
+def may_hold_non_finite(raw: bytes | str | msgspec.Raw) -> bool:
     """Tell cheaply whether a closer look is due: Decimal reads these words in any case."""
     if isinstance(raw, str):
         text = raw.lower()

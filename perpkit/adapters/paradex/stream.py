@@ -1,0 +1,368 @@
+"""
+Paradex's words for streams: topics, the frames that sign in and subscribe, and what an incoming frame means. No
+sockets, no book logic.
+
+JSON-RPC 2.0 (OpenRPC 1.3):
+``{"jsonrpc":"2.0","method":"subscribe","params":{"channel":"trades.BTC-USD-PERP"},"id":1}``. Data comes as
+``{"jsonrpc":"2.0","method":"subscription","params":{"channel":"trades.BTC-USD-PERP","data":{…}}}``.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+
+import msgspec
+
+from perpkit.adapters.paradex import decode, endpoints, schema, wire
+from perpkit.adapters.paradex.config import VENUE
+from perpkit.adapters.paradex.endpoints import Channels
+from perpkit.adapters.paradex.errors import rpc_error
+from perpkit.adapters.paradex.memory import Balances, OrderMemory
+from perpkit.core.catalog import MarketCatalog
+from perpkit.core.clock import from_ms
+from perpkit.core.errors import AuthError, CapabilityError, CredentialsError, DecodeError
+from perpkit.core.models import Channel, Event, FundingKind, Market, Subscription
+from perpkit.core.streams.protocol import (
+    Ack,
+    Data,
+    Frame,
+    Incoming,
+    Refusal,
+    SignedOut,
+    StreamEndpoint,
+    StreamTraits,
+    Topic,
+)
+from perpkit.core.transport import wire_json
+from perpkit.core.transport.redact import Redactor, Secret
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+PUBLIC_CONNECTION = "main"
+PRIVATE_CONNECTION = "private"
+"""Private channels have a connection of their own, so that refused credentials don't stop market data."""
+
+_CHANNEL_KEY = '"channel":"'
+
+_TRAITS = StreamTraits(
+    # The server pings every 55 s (documentation); our own pings notice a silent death sooner.
+    silence_timeout=endpoints.WS_PING_INTERVAL + timedelta(seconds=20),
+    ping_interval=timedelta(seconds=20),
+    max_connects=20,
+    connects_per=timedelta(seconds=1),
+    book_resync="resubscribe",
+)
+
+
+class Params(msgspec.Struct, Generic[T]):
+    """``params`` of a notification."""
+
+    channel: str
+    data: T
+
+
+class Notification(msgspec.Struct, Generic[T]):
+    """A frame with data."""
+
+    params: Params[T]
+
+
+class Envelope(msgspec.Struct):
+    """Any frame: a notification, an answer, or an error. The timing fields (``usIn``, …) are ignored."""
+
+    id: int | None = None
+    method: str | None = None
+    params: msgspec.Raw | None = None
+    result: msgspec.Raw | None = None
+    error: schema.RpcErrorBody | None = None
+
+
+class _Named(msgspec.Struct):
+    channel: str | None = None
+
+
+class _RawParams(msgspec.Struct):
+    channel: str
+    data: msgspec.Raw
+
+
+class _Route(NamedTuple):
+    """How the frames of one family of channels are read."""
+
+    frame: msgspec.json.Decoder[Any]
+    payload: type[Any]
+    events: Callable[[Any, datetime], Sequence[Event]]
+
+
+class TokenSource(Protocol):
+    """Gives fresh bearer tokens."""
+
+    async def token(self) -> Secret:
+        """Return one that is good."""
+        ...
+
+
+def rpc(method: str, params: dict[str, Any], request_id: int) -> str:
+    """Return a JSON-RPC request."""
+    body = {"jsonrpc": "2.0", "method": method, "params": params, "id": request_id}
+    return wire_json.dumps(body).decode()
+
+
+class ParadexStream:
+    """
+    One ``open_stream``'s words.
+
+    Args:
+        tokens: None where there are no credentials; only public channels are served then.
+        book_interval: How often the book's channel sends.
+    """
+
+    def __init__(
+        self,
+        *,
+        url: str,
+        markets: MarketCatalog,
+        tokens: TokenSource | None,
+        orders: OrderMemory,
+        balances: Balances,
+        redactor: Redactor,
+        book_interval: str,
+    ) -> None:
+        self._url = url
+        self._markets = markets
+        self._tokens = tokens
+        self._orders = orders
+        self._balances = balances
+        self._redactor = redactor
+        self._book_interval = book_interval
+        self._wanted: set[str] = set()
+        self._unlisted: set[str] = set()
+        self._routes: dict[str, _Route] = {
+            family: _Route(wire.decoder(Notification[payload]), payload, events)  # type: ignore[valid-type]
+            for family, payload, events in (
+                ("trades", schema.Trade, self._trade),
+                ("order_book", schema.OrderBookUpdate, self._book),
+                ("orders", schema.Order, self._order),
+                ("fills", schema.Fill, self._fill),
+                ("markets_summary", schema.MarketSummary, self._summary),
+                ("funding_data", schema.FundingData, self._funding),
+                ("positions", schema.Position, self._position),
+                ("balance_events", schema.BalanceEvent, self._balance_event),
+                ("account", schema.AccountSummary, self._account),
+                ("funding_payments", schema.FundingPayment, self._funding_payment),
+            )
+        }
+
+    # Words that go out
+
+    @property
+    def traits(self) -> StreamTraits:
+        """How the venue's sockets behave."""
+        return _TRAITS
+
+    async def endpoint(self, connection: str) -> StreamEndpoint:
+        """Return the one address; what is private is told apart by signing in."""
+        return StreamEndpoint(self._url)
+
+    def topics(self, subscription: Subscription) -> Sequence[Topic]:
+        """
+        Return the channels that serve a subscription.
+
+        Raises:
+            CapabilityError: None does.
+            CredentialsError: The channel is private and there are no credentials.
+        """
+        names = self._names(subscription)
+        private = subscription.channel.is_private
+        if private and self._tokens is None:
+            msg = f"channel {subscription.channel} needs credentials: set private_key, subkey or readonly_token"
+            raise CredentialsError(msg, venue=VENUE, operation="open_stream")
+        self._wanted.update(names)
+        connection = PRIVATE_CONNECTION if private else PUBLIC_CONNECTION
+        return [Topic(name, private=private, connection=connection) for name in names]
+
+    def _names(self, subscription: Subscription) -> list[str]:
+        channel = subscription.channel
+        symbol = subscription.market.symbol if subscription.market is not None else endpoints.ALL
+        match channel:
+            case Channel.ORDERS:
+                return [Channels.orders(symbol)]
+            case Channel.FILLS:
+                return [Channels.fills(symbol)]
+            case Channel.FUNDING_PAYMENTS:
+                return [Channels.funding_payments(symbol)]
+            case Channel.POSITIONS:
+                return [Channels.POSITIONS]
+            case Channel.BALANCES:
+                return [Channels.BALANCE_EVENTS, Channels.ACCOUNT]
+            case _ if subscription.market is None:
+                raise CapabilityError(f"channel {channel} needs a market", venue=VENUE, operation="open_stream")
+            case Channel.BOOK:
+                return [Channels.book(symbol, self._book_interval)]
+            case Channel.TRADES:
+                return [Channels.trades(symbol)]
+            case Channel.TICKER:
+                return [Channels.summary(symbol)]
+            case Channel.FUNDING:
+                return [Channels.funding(symbol)]
+
+    async def sign_in(self, connection: str, request_id: int) -> Frame | None:
+        """Return the frame that signs in, with a fresh token; None for market data."""
+        if connection != PRIVATE_CONNECTION or self._tokens is None:
+            return None
+        token = await self._tokens.token()
+        return rpc("auth", {"bearer": token.reveal()}, request_id)
+
+    def subscribe(self, topic: Topic, request_id: int) -> Frame:
+        """Return the frame that subscribes."""
+        return rpc("subscribe", {"channel": topic.name}, request_id)
+
+    def unsubscribe(self, topic: Topic, request_id: int) -> Frame:
+        """Return the frame that unsubscribes."""
+        return rpc("unsubscribe", {"channel": topic.name}, request_id)
+
+    def keepalive(self) -> Frame | None:
+        """Return nothing: protocol pings serve."""
+        return None
+
+    # Words that come in
+
+    def decode(self, frame: Frame, received: datetime) -> Sequence[Incoming]:
+        """
+        Turn one frame into what it means.
+
+        A frame with data is read once, by the type that its channel's name tells; the name is found by looking, without
+        parsing. Whatever doesn't fit that way is read again, slowly and tolerantly.
+
+        Raises:
+            DecodeError: It can't be read.
+        """
+        text = frame if isinstance(frame, str) else _text(frame)
+        start = text.find(_CHANNEL_KEY) + len(_CHANNEL_KEY)
+        if start >= len(_CHANNEL_KEY):
+            name = text[start : text.find('"', start)]
+            route = self._routes.get(name.partition(".")[0])
+            if route is not None and (row := _fast(route.frame, text, name)) is not None:
+                return self._data(name, route, row, received)
+        return self._slowly(text, received)
+
+    def _data(self, name: str, route: _Route, row: Any, received: datetime) -> Sequence[Incoming]:
+        events = route.events(row, received)
+        return (Data(self._topic(name), events),) if events else ()
+
+    def _topic(self, name: str) -> str:
+        """Return the name that was subscribed to: a frame of ``orders.ALL`` may name its market instead."""
+        if name in self._wanted:
+            return name
+        whole = f"{name.partition('.')[0]}.{endpoints.ALL}"
+        return whole if whole in self._wanted else name
+
+    def _slowly(self, text: str, received: datetime) -> Sequence[Incoming]:
+        envelope = wire.read(Envelope, text, what="a frame", redactor=self._redactor)
+        if envelope.error is not None:
+            return (self._refusal(envelope.error, envelope.id),)
+        if envelope.id is not None:
+            named = _Named()
+            if envelope.result is not None and bytes(envelope.result)[:1] == b"{":
+                named = wire.read(_Named, envelope.result, what="an answer", redactor=self._redactor)
+            return (Ack(envelope.id, named.channel),)
+        if envelope.method != "subscription" or envelope.params is None:
+            return ()
+        params = wire.read(_RawParams, envelope.params, what="a notification", redactor=self._redactor)
+        route = self._routes.get(params.channel.partition(".")[0])
+        if route is None:
+            return ()
+        what = f"channel {params.channel}"
+        row = wire.read(route.payload, params.data, what=what, redactor=self._redactor)
+        return self._data(params.channel, route, row, received)
+
+    def _refusal(self, error: schema.RpcErrorBody, request_id: int | None) -> Incoming:
+        message = self._redactor.text(error.message)
+        failure = rpc_error(error.code, message, operation="stream")
+        if request_id is None and isinstance(failure, AuthError):
+            return SignedOut(message)
+        return Refusal(request_id, failure, already="already subscribed" in message.lower())
+
+    # Payloads
+
+    def _listed(self, symbol: str) -> Market | None:
+        """Return the market of a payload; None for what is no perpetual, and for a symbol that isn't held."""
+        market = self._markets.get_by_symbol(symbol)
+        if market is None and symbol.endswith("-PERP") and symbol not in self._unlisted:
+            self._unlisted.add(symbol)
+            log.warning("%s streams %s, which is not among the markets held; fetch the markets again", VENUE, symbol)
+        return market
+
+    def _trade(self, row: schema.Trade, received: datetime) -> Sequence[Event]:
+        market = self._listed(row.market)
+        return (decode.trade(row, market, received),) if market is not None else ()
+
+    def _book(self, row: schema.OrderBookUpdate, received: datetime) -> Sequence[Event]:
+        market = self._listed(row.market)
+        return (decode.book_update(row, market, received),) if market is not None else ()
+
+    def _summary(self, row: schema.MarketSummary, received: datetime) -> Sequence[Event]:
+        market = self._listed(row.symbol)
+        return (decode.ticker(row, market, received),) if market is not None else ()
+
+    def _funding(self, row: schema.FundingData, received: datetime) -> Sequence[Event]:
+        market = self._listed(row.market)
+        if market is None:
+            return ()
+        rate = decode.funding(row, market, received, kind=FundingKind.CURRENT, source="funding_data")
+        return (rate,) if rate is not None else ()
+
+    def _order(self, row: schema.Order, received: datetime) -> Sequence[Event]:
+        market = self._listed(row.market)
+        if market is None:
+            return ()
+        order = decode.order(row, market, received, is_stream=True)
+        self._orders.remember(row.id, order.side, row.type)
+        return (order,)
+
+    def _fill(self, row: schema.Fill, received: datetime) -> Sequence[Event]:
+        market = self._listed(row.market)
+        if market is None:
+            return ()
+        return (decode.fill(row, market, received, order_side=self._orders.side(row.order_id)),)
+
+    def _position(self, row: schema.Position, received: datetime) -> Sequence[Event]:
+        market = self._listed(row.market)
+        return (decode.position(row, market, received),) if market is not None else ()
+
+    def _funding_payment(self, row: schema.FundingPayment, received: datetime) -> Sequence[Event]:
+        market = self._listed(row.market)
+        return (decode.funding_payment(row, market, received),) if market is not None else ()
+
+    def _balance_event(self, row: schema.BalanceEvent, received: datetime) -> Sequence[Event]:
+        asset, total = row.settlement_asset_name, row.settlement_asset_balance_after
+        return (self._balances.with_total(asset, total, from_ms(row.created_at), received),)
+
+    def _account(self, row: schema.AccountSummary, received: datetime) -> Sequence[Event]:
+        at = from_ms(row.updated_at) if row.updated_at else None
+        balance = self._balances.with_free(row.settlement_asset, row.free_collateral, at, received)
+        return (balance,) if balance is not None else ()
+
+
+def _text(frame: bytes) -> str:
+    try:
+        return frame.decode()
+    except UnicodeDecodeError as exc:
+        raise DecodeError("a binary frame that is no text; the JSON feed was expected", venue=VENUE) from exc
+
+
+def _fast(decoder: msgspec.json.Decoder[Any], text: str, name: str) -> Any:
+    """Return the payload, or None where the frame is not exactly as documented and needs the slow way."""
+    try:
+        params = decoder.decode(text).params
+    except (msgspec.MsgspecError, RecursionError):
+        return None
+    # 'nan' and 'inf' inside numbers are read by Decimal; such a frame takes the slow way, which looks at each.
+    if params.channel != name or wire.may_hold_non_finite(text):
+        return None
+    return params.data
