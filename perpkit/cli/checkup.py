@@ -9,6 +9,7 @@ skipped with that reason, so that one wrong key is one failure and not twenty.
 from __future__ import annotations
 
 import asyncio
+import os
 import stat
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from perpkit.cli import render
 from perpkit.cli.options import Target, environment_of
 from perpkit.cli.remedies import CLOCK, remedy
 from perpkit.core import hookspecs
@@ -24,6 +26,7 @@ from perpkit.core.clock import Clock
 from perpkit.core.errors import (
     AuthError,
     CapabilityError,
+    ConfigError,
     CredentialsError,
     OrderNotFoundError,
     PerpkitError,
@@ -224,12 +227,11 @@ class Checkup:
         try:
             answer = await reads[hook]()
         except CredentialsError as error:
-            # The plugin opened without complaint, so this is no broken credential but a missing one.
-            self._locked_out = "no credentials"
-            if self.private is Private.REQUIRED:
+            self._locked_out = "no usable credentials"
+            if self.private is Private.REQUIRED or self._something_was_given():
                 return _failure("credentials", error, self._since(started))
             return Finding("credentials", Verdict.SKIPPED, f"none: public data only ({error.message})")
-        except AuthError as error:
+        except (AuthError, ConfigError) as error:
             self._locked_out = "the sign-in failed"
             return _failure("credentials", error, self._since(started))
         except PerpkitError as error:
@@ -237,6 +239,12 @@ class Checkup:
         account = getattr(answer, "account_id", None)
         whose = f" as {_shortened(account)}" if account else ""
         return Finding("credentials", Verdict.OK, f"accepted{whose}, tried with {hook}", took=self._since(started))
+
+    def _something_was_given(self) -> bool:
+        """Whether the user meant to give credentials: by a file, or by a variable that bears the venue's name."""
+        prefix = f"{self.target.venue.upper()}_"
+        given = (name for name, value in os.environ.items() if name.startswith(prefix) and value.strip())
+        return self.target.credentials_file is not None or any(render.names_a_secret(name) for name in given)
 
     # endpoints -------------------------------------------------------------------------------------------------
 

@@ -71,7 +71,7 @@ def progress(what: str) -> Iterator[None]:
 def redactor(environ: Mapping[str, str] | None = None) -> Redactor:
     """Return a filter that hides the values of environment variables whose names speak of secrets."""
     environ = os.environ if environ is None else environ
-    return _redactor(frozenset(value.strip() for name, value in environ.items() if _names_a_secret(name)))
+    return _redactor(frozenset(value.strip() for name, value in environ.items() if names_a_secret(name)))
 
 
 @lru_cache(maxsize=4)
@@ -81,7 +81,8 @@ def _redactor(secrets: frozenset[str]) -> Redactor:
     return hiding
 
 
-def _names_a_secret(name: str) -> bool:
+def names_a_secret(name: str) -> bool:
+    """Whether an environment variable's name says that it holds a secret."""
     return name.upper().rpartition("_")[2] in _SECRET_NAMES
 
 

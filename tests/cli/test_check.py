@@ -100,6 +100,20 @@ def test_a_credential_that_the_plugin_refuses_at_once_is_named(run: Run):
         assert "chmod 600" in finding(result.stdout, "credentials")["detail"]
 
 
+def test_a_credential_that_is_given_and_not_usable_is_a_failure(run: Run):
+    """Only where nothing was given is there nothing to complain of."""
+    result = run("check", "toy", "--json", TOY_KEY="good-key", TOY_FAULTS="fetch_account=credentials")
+    assert result.exit_code == 1
+    assert finding(result.stdout, "credentials")["verdict"] == "failed"
+
+
+def test_another_chain_than_the_environments_is_one_failure(run: Run):
+    """A setting that is only found wrong at the sign-in stops the private part once."""
+    result = run("check", "toy", "--json", TOY_KEY="good-key", TOY_FAULTS="fetch_account=config")
+    assert [check for check, verdict in verdicts(result.stdout).items() if verdict == "failed"] == ["credentials"]
+    assert "another chain" in finding(result.stdout, "credentials")["detail"]
+
+
 def test_no_secret_is_ever_shown(run: Run):
     """Not even when a plugin puts it into its error."""
     for arguments in (["check", "toy"], ["check", "toy", "--json"]):

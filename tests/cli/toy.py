@@ -67,6 +67,7 @@ ERRORS = {
     "rate": lambda: RateLimitError("too many requests", status=429, retry_after=timedelta(seconds=7)),
     "decode": lambda: DecodeError("'size' is missing"),
     "credentials": lambda: CredentialsError("the key file /tmp/key can be read by others; run: chmod 600 /tmp/key"),
+    "config": lambda: ConfigError("the server is of another chain than the environment"),
     "bug": lambda: KeyError("surprise"),
 }
 
