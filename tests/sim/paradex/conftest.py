@@ -10,7 +10,7 @@ from perpkit.sim.venues.paradex import LocalParadex
 from .harness import Client, Signer
 
 SEED = 20261121
-HOUSE = "house"
+HOUSE, VISITOR = "house", "visitor"
 
 
 @pytest.fixture
@@ -19,17 +19,18 @@ async def sim():
     print(f"seed {SEED}")
     async with LocalParadex(seed=SEED) as venue:
         venue.exchange.add_account(HOUSE, is_house=True)
+        venue.exchange.add_account(VISITOR, is_house=True)
         yield venue
         venue.exchange.check_invariants()
 
 
 @pytest.fixture
 def quote(sim):
-    """Place a house order: ``quote("SELL", "100010", "1")``."""
+    """Place a house order: ``quote("SELL", "100010", "1")``; a ``visitor``'s trades with the house's."""
 
-    def place(side, price, size, market="BTC-USD-PERP", **options):
+    def place(side, price, size, market="BTC-USD-PERP", *, visitor=False, **options):
         request = OrderRequest(
-            account_id=HOUSE,
+            account_id=VISITOR if visitor else HOUSE,
             market=market,
             side=Side(side.lower()),
             type=OrderType.LIMIT,
