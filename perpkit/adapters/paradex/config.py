@@ -156,3 +156,8 @@ class ParadexSettings(BaseModel):
             return self.chain_id
         known = KNOWN_ENVIRONMENTS.get(self.environment)
         return known.chain_id if known else None
+
+    @property
+    def is_interactive(self) -> bool:
+        """Whether sign-in asks for a retail token, with its fees."""
+        return self.token_usage is not None

@@ -54,6 +54,7 @@ from perpkit.core.models import (
     VenueHealth,
 )
 from perpkit.core.streams.protocol import StreamSource
+from perpkit.core.transport.http import ParamValue
 
 log = logging.getLogger(__name__)
 
@@ -165,7 +166,7 @@ class ParadexVenue:
     async def fetch_markets(self) -> list[Market]:
         """Return every perpetual. A row that can't be read is logged and left out; the rest load."""
         now = self._clock.now()
-        interactive = self._settings.token_usage == "interactive"
+        interactive = self._settings.is_interactive
         markets = []
         for row in await self._rest.get_markets():
             try:
@@ -201,7 +202,7 @@ class ParadexVenue:
         self, market: Market, since: datetime | None, until: datetime | None, limit: int | None
     ) -> list[Trade]:
         """Return the tape, oldest first."""
-        query = {"market": market.symbol, **encode.window(since, until)}
+        query: dict[str, ParamValue] = {"market": market.symbol, **encode.window(since, until)}
         rows = await self._rest.get_trades(query, limit=limit, since=_start(since))
         now = self._clock.now()
         return _ordered([decode.trade(row, market, now) for row in rows], since, until, lambda each: each.trade_id)
@@ -253,7 +254,7 @@ class ParadexVenue:
         self, market: Market, since: datetime | None, until: datetime | None, limit: int | None
     ) -> list[FundingRate]:
         """Return past observations, oldest first: samples of a rate that accrues all the time, not to be added up."""
-        query = {"market": market.symbol, **encode.window(since, until)}
+        query: dict[str, ParamValue] = {"market": market.symbol, **encode.window(since, until)}
         rows = await self._rest.get_funding_data(query, limit=limit, since=_start(since))
         now = self._clock.now()
         source = f"GET {endpoints.FUNDING_DATA}"
@@ -277,7 +278,7 @@ class ParadexVenue:
         asked = [market] if market is not None else await self._markets_with_payments(since)
         found: list[FundingPayment] = []
         for each in asked:
-            query = {"market": each.symbol, **encode.window(since, until)}
+            query: dict[str, ParamValue] = {"market": each.symbol, **encode.window(since, until)}
             rows = await self._rest.get_funding_payments(query, limit=limit, since=_start(since))
             now = self._clock.now()
             found += [decode.funding_payment(row, each, now) for row in rows]
@@ -420,7 +421,7 @@ class ParadexVenue:
         """Return this account's fills, oldest first."""
         symbol = market.symbol if market is not None else None
         kind = "PERP" if market is None else None
-        query = {"market": symbol, "asset_kind": kind, **encode.window(since, until)}
+        query: dict[str, ParamValue] = {"market": symbol, "asset_kind": kind, **encode.window(since, until)}
         rows = await self._rest.get_fills(query, limit=limit, since=_start(since))
         now = self._clock.now()
         fills = [
