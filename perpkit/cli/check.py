@@ -9,7 +9,8 @@ import typer
 from rich.text import Text
 
 from perpkit.cli import render
-from perpkit.cli.checkup import Checkup, Finding, Part, Private, Verdict
+from perpkit.cli.checkup import Checkup, Part, Private
+from perpkit.cli.findings import Finding, Verdict
 from perpkit.cli.options import AsJson, CredentialsFile, Environment, RestUrl, Target, VenueName, WsUrl
 from perpkit.cli.running import FAILED, run
 from perpkit.core.clock import SystemClock

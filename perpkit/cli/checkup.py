@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from perpkit.cli import render
+from perpkit.cli.findings import Finding, Verdict, doubtful, failure, of_clock, of_state, seen
 from perpkit.cli.options import Target, environment_of
-from perpkit.cli.remedies import CLOCK, remedy
-from perpkit.core import hookspecs
+from perpkit.cli.probes import CHANGING_HOOKS, NEEDS_MARKET, NOT_READS, PRIVATE_HOOKS, in_order, reads_of
+from perpkit.cli.remedies import remedy
 from perpkit.core.clock import Clock
 from perpkit.core.errors import (
     AuthError,
@@ -33,58 +34,15 @@ from perpkit.core.errors import (
     StreamError,
 )
 from perpkit.core.models import (
-    BookSnapshot,
     Channel,
     Market,
     MarketStatus,
-    OrderRef,
     StreamState,
     StreamStatus,
-    VenueHealth,
-    VenueStatus,
 )
 from perpkit.core.venue import Venue
 
-SKEW_NOTED = timedelta(seconds=1)
-SKEW_REFUSED = timedelta(seconds=10)
-"""Venues take timestamps some seconds old; a clock further off than this is wrong, whatever the venue forgives."""
-
-_LOOK_BACK = timedelta(hours=1)
-_SAMPLE = 5
-_PROBE_ID = "perpkit-check-no-such-order"
 _OPEN_TO_OTHERS = stat.S_IRWXG | stat.S_IRWXO
-
-
-class Verdict(StrEnum):
-    """How a step ended."""
-
-    OK = "ok"
-    WARNING = "warning"
-    FAILED = "failed"
-    SKIPPED = "skipped"
-    """It could not be tried, for a reason that another finding gives or that is no failure."""
-    NOT_TRIED = "not_tried"
-    """It would change something, so it is left alone."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """
-    What one step found.
-
-    Attributes:
-        check: A stable name: ``plugin``, ``credentials``, ``clock``, ``endpoint:fetch_account``, ``stream:orders``.
-        detail: What was seen, or what went wrong.
-        remedy: What to do, where something is wrong.
-        took: How long the step took.
-    """
-
-    check: str
-    verdict: Verdict
-    detail: str
-    remedy: str | None = None
-    took: timedelta | None = None
-    error: str | None = None
 
 
 class Private(StrEnum):
@@ -104,16 +62,6 @@ class Part(StrEnum):
     CLOCK = "clock"
     ENDPOINTS = "endpoints"
     STREAMS = "streams"
-
-
-PRIVATE_HOOKS = frozenset(
-    {name for spec in (hookspecs.AccountSpec, hookspecs.OrdersSpec) for name in vars(spec) if not name.startswith("_")}
-) | {"fetch_funding_payments"}
-
-CHANGING_HOOKS = frozenset(
-    name for spec in hookspecs.SPECS for name in vars(spec) if name.startswith(("place_", "amend_", "cancel_", "set_"))
-)
-"""Hooks that change something at the venue. None of them is ever called from here."""
 
 
 @dataclass
@@ -141,7 +89,7 @@ class Checkup:
         try:
             venue = self.target.open()
         except PerpkitError as error:
-            yield _failure(_opening_step(error), error)
+            yield failure(_opening_step(error), error)
             return
         self.environment = environment_of(self.target, venue)
         described = venue.description
@@ -153,7 +101,7 @@ class Checkup:
         try:
             await opening
         except PerpkitError as error:
-            yield _failure(_opening_step(error), error)
+            yield failure(_opening_step(error), error)
             return
         try:
             async for finding in self._examine(venue):
@@ -199,11 +147,11 @@ class Checkup:
         try:
             health = await venue.check_health()
         except PerpkitError as error:
-            yield _failure("venue", error, self._since(started))
+            yield failure("venue", error, self._since(started))
             return
-        yield _state(health, self._since(started))
+        yield of_state(health, self._since(started))
         if health.clock_skew is not None:
-            yield _clock(health.clock_skew, health.round_trip)
+            yield of_clock(health.clock_skew, health.round_trip)
 
     # credentials -----------------------------------------------------------------------------------------------
 
@@ -229,13 +177,13 @@ class Checkup:
         except CredentialsError as error:
             self._locked_out = "no usable credentials"
             if self.private is Private.REQUIRED or self._something_was_given():
-                return _failure("credentials", error, self._since(started))
+                return failure("credentials", error, self._since(started))
             return Finding("credentials", Verdict.SKIPPED, f"none: public data only ({error.message})")
         except (AuthError, ConfigError) as error:
             self._locked_out = "the sign-in failed"
-            return _failure("credentials", error, self._since(started))
+            return failure("credentials", error, self._since(started))
         except PerpkitError as error:
-            return _failure("credentials", error, self._since(started))
+            return failure("credentials", error, self._since(started))
         account = getattr(answer, "account_id", None)
         whose = f" as {_shortened(account)}" if account else ""
         return Finding("credentials", Verdict.OK, f"accepted{whose}, tried with {hook}", took=self._since(started))
@@ -254,25 +202,25 @@ class Checkup:
             try:
                 return await venue.market(self.market)
             except PerpkitError as error:
-                return _failure("market", error)
+                return failure("market", error)
         usable = [each for each in venue.markets.values() if each.status is MarketStatus.OPEN]
         if not usable:
             return Finding("market", Verdict.WARNING, "no market is open, so nothing that needs one is tried")
         return min(usable, key=lambda each: (each.instrument.base != "BTC", each.id))
 
     async def _endpoints(self, venue: Venue, market: Market | None) -> AsyncIterator[Finding]:
-        reads = _reads(venue, market, self.clock)
-        for hook in _in_order(venue.capabilities.hooks - CHANGING_HOOKS - _NOT_READS):
+        reads = reads_of(venue, market, self.clock)
+        for hook in in_order(venue.capabilities.hooks - CHANGING_HOOKS - NOT_READS):
             check = f"endpoint:{hook}"
             if hook in PRIVATE_HOOKS and self._locked_out is not None:
                 yield Finding(check, Verdict.SKIPPED, self._locked_out)
-            elif hook in _NEEDS_MARKET and market is None:
+            elif hook in NEEDS_MARKET and market is None:
                 yield Finding(check, Verdict.SKIPPED, "no market to try it with")
             elif hook in reads:
                 yield await self._endpoint(hook, reads[hook])
             else:
                 yield Finding(check, Verdict.NOT_TRIED, "this check has no way to try it")
-        for hook in _in_order(venue.capabilities.hooks & CHANGING_HOOKS):
+        for hook in in_order(venue.capabilities.hooks & CHANGING_HOOKS):
             yield Finding(f"endpoint:{hook}", Verdict.NOT_TRIED, "it would change something")
 
     async def _endpoint(self, hook: str, read: Callable[[], Awaitable[Any]]) -> Finding:
@@ -283,16 +231,16 @@ class Checkup:
         except OrderNotFoundError as error:
             if hook == "fetch_order":
                 return Finding(check, Verdict.OK, "knows no order that never was", took=self._since(started))
-            return _failure(check, error, self._since(started))
+            return failure(check, error, self._since(started))
         except CapabilityError as error:
             return Finding(check, Verdict.SKIPPED, error.message, took=self._since(started))
         except PerpkitError as error:
-            return _failure(check, error, self._since(started))
+            return failure(check, error, self._since(started))
         except Exception as error:  # noqa: BLE001 - a foreign plugin may raise anything; it is a finding
-            return _failure(check, error, self._since(started))
-        problem = _doubtful(hook, answer)
+            return failure(check, error, self._since(started))
+        problem = doubtful(hook, answer)
         verdict = Verdict.WARNING if problem else Verdict.OK
-        return Finding(check, verdict, problem or _seen(answer), took=self._since(started))
+        return Finding(check, verdict, problem or seen(answer), took=self._since(started))
 
     # streams ---------------------------------------------------------------------------------------------------
 
@@ -310,27 +258,27 @@ class Checkup:
             return Finding(check, Verdict.SKIPPED, "no market to try it with")
         started = self.clock.monotonic()
         wanted = str(channel) if channel.is_private or market is None else f"{channel}:{market.id}"
-        seen = _Heard()
+        heard = _Heard()
         try:
             async with asyncio.timeout(self.stream_wait.total_seconds()), venue.stream(wanted) as events:
                 async for event in events:
-                    seen.take(event)
-                    if seen.decided:
+                    heard.take(event)
+                    if heard.decided:
                         break
         except TimeoutError:
-            said = f"; the last thing said was {seen.last}" if seen.last else ""
+            said = f"; the last thing said was {heard.last}" if heard.last else ""
             detail = f"no acknowledgement and no event in {self.stream_wait.total_seconds():g} s{said}"
             return Finding(check, Verdict.FAILED, detail, remedy(TimeoutError()), self._since(started), "TimeoutError")
         except PerpkitError as error:
-            return _failure(check, error, self._since(started))
+            return failure(check, error, self._since(started))
         took = self._since(started)
-        if seen.polling:
+        if heard.polling:
             advice = "see whether a firewall or proxy cuts WebSockets"
             return Finding(check, Verdict.WARNING, "not streamed; the same events come by polling", advice, took)
-        if not seen.live and seen.events == 0:
-            detail = f"the stream ended before it was live{f': {seen.last}' if seen.last else ''}"
-            return _failure(check, StreamError(detail), took)
-        return Finding(check, Verdict.OK, seen.told, took=took)
+        if not heard.live and heard.events == 0:
+            detail = f"the stream ended before it was live{f': {heard.last}' if heard.last else ''}"
+            return failure(check, StreamError(detail), took)
+        return Finding(check, Verdict.OK, heard.told, took=took)
 
     def _since(self, started: float) -> timedelta:
         return timedelta(seconds=self.clock.monotonic() - started)
@@ -366,115 +314,8 @@ class _Heard:
         return f"live, with {self.events} event{'' if self.events == 1 else 's'} at once" if self.events else "live"
 
 
-# findings ----------------------------------------------------------------------------------------------------------
-
-
-def _failure(check: str, error: BaseException, took: timedelta | None = None) -> Finding:
-    code = getattr(error, "code", None)
-    text = getattr(error, "message", None) or str(error) or "no message"
-    said = f"{text} [{code}]" if code is not None and str(code) not in text else text
-    name = type(error).__name__
-    detail = said if isinstance(error, PerpkitError) else f"{name}: {said}"
-    return Finding(check, Verdict.FAILED, detail, remedy(error), took, name)
-
-
 def _opening_step(error: PerpkitError) -> str:
     return "credentials" if isinstance(error, CredentialsError) else "plugin"
-
-
-def _state(health: VenueHealth, took: timedelta) -> Finding:
-    said = f"{health.status}{f': {health.message}' if health.message else ''}"
-    if health.status is VenueStatus.OK:
-        return Finding("venue", Verdict.OK, said, took=took)
-    post_only = health.status is VenueStatus.POST_ONLY
-    advice = "only post-only orders are taken now" if post_only else "new orders are refused until the venue is back"
-    return Finding("venue", Verdict.WARNING, said, advice, took)
-
-
-def _clock(skew: timedelta, round_trip: timedelta | None) -> Finding:
-    """Judge the clock, giving it the benefit of what the round trip leaves uncertain."""
-    uncertain = (round_trip or timedelta()) / 2
-    off = max(abs(skew) - uncertain, timedelta())
-    way = "behind" if skew > timedelta() else "ahead of"
-    detail = f"{_ms(abs(skew))} {way} the venue's (give or take {_ms(uncertain)})"
-    if off > SKEW_REFUSED:
-        return Finding("clock", Verdict.FAILED, detail, CLOCK)
-    if off > SKEW_NOTED:
-        return Finding("clock", Verdict.WARNING, detail, CLOCK)
-    return Finding("clock", Verdict.OK, detail)
-
-
-def _ms(length: timedelta) -> str:
-    return f"{length / timedelta(milliseconds=1):.0f} ms"
-
-
-_NOT_READS = frozenset({"describe_venue", "start", "stop", "check_health", "open_stream", "fetch_markets"})
-_NEEDS_MARKET = frozenset(
-    {
-        "fetch_ticker",
-        "fetch_order_book",
-        "fetch_trades",
-        "fetch_candles",
-        "fetch_funding_history",
-        "fetch_leverage",
-        "fetch_order",
-    }
-)
-
-
-def _reads(venue: Venue, market: Market | None, clock: Clock) -> dict[str, Callable[[], Awaitable[Any]]]:
-    """Return a harmless call for each read."""
-    since = clock.now() - _LOOK_BACK
-    reads: dict[str, Callable[[], Awaitable[Any]]] = {
-        "fetch_tickers": venue.fetch_tickers,
-        "fetch_funding_rates": venue.fetch_funding_rates,
-        "fetch_account": venue.fetch_account,
-        "fetch_balances": venue.fetch_balances,
-        "fetch_positions": venue.fetch_positions,
-        "fetch_fees": venue.fetch_fees,
-        "fetch_open_orders": venue.fetch_open_orders,
-        "fetch_order_history": lambda: venue.fetch_order_history(limit=_SAMPLE),
-        "fetch_fills": lambda: venue.fetch_fills(limit=_SAMPLE),
-        "fetch_funding_payments": lambda: venue.fetch_funding_payments(limit=_SAMPLE),
-    }
-    if market is None:
-        return reads
-    intervals = venue.capabilities.candle_intervals
-    rule = venue.capabilities.client_order_id
-    nobody = OrderRef(market_id=market.id, client_order_id="1" if rule.problem(_PROBE_ID) else _PROBE_ID)
-    if intervals:
-        reads["fetch_candles"] = lambda: venue.fetch_candles(market, min(intervals), since=since)
-    return reads | {
-        "fetch_ticker": lambda: venue.fetch_ticker(market),
-        "fetch_order_book": lambda: venue.fetch_order_book(market),
-        "fetch_trades": lambda: venue.fetch_trades(market, limit=_SAMPLE),
-        "fetch_funding_history": lambda: venue.fetch_funding_history(market, limit=_SAMPLE),
-        "fetch_leverage": lambda: venue.fetch_leverage(market),
-        "fetch_order": lambda: venue.fetch_order(nobody),
-    }
-
-
-def _seen(answer: object) -> str:
-    if isinstance(answer, list):
-        return "1 entry" if len(answer) == 1 else f"{len(answer)} entries"
-    if isinstance(answer, BookSnapshot):
-        return f"{len(answer.bids)} bids, {len(answer.asks)} asks"
-    return "answered"
-
-
-def _doubtful(hook: str, answer: object) -> str | None:
-    """Say what is odd about an answer that came without an error."""
-    if hook in {"fetch_markets", "fetch_tickers"} and not answer:
-        return "it answered, and lists nothing"
-    if isinstance(answer, BookSnapshot) and answer.bids and answer.asks:
-        bid, ask = answer.bids[0].price, answer.asks[0].price
-        return f"the book is crossed: bid {bid}, ask {ask}" if bid >= ask else None
-    return None
-
-
-def _in_order(hooks: Iterable[str]) -> list[str]:
-    order = [name for spec in hookspecs.SPECS for name in vars(spec)]
-    return sorted(hooks, key=order.index)
 
 
 def _shortened(account: str) -> str:

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from perpkit.cli.checkup import CHANGING_HOOKS, Checkup, Finding, Private, Verdict
+from perpkit.cli.checkup import Checkup, Private
+from perpkit.cli.findings import Finding, Verdict
 from perpkit.cli.options import Target
+from perpkit.cli.probes import CHANGING_HOOKS
 from perpkit.core.clock import SystemClock
 from perpkit.core.hookspecs import OrdersSpec
 from tests.cli.conftest import Run, install_toy
