@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import subprocess
+import sys
 from types import ModuleType
 
 import pytest
@@ -49,13 +51,23 @@ def test_every_public_class_and_function_says_what_it_is(surface: ModuleType):
 
 
 def test_the_package_holds_names_and_no_logic():
-    """`perpkit/__init__.py` is a docstring, imports and the list, so that an import costs nothing more."""
+    """`perpkit/__init__.py` is imports and lists; its one function brings the network stack at its first use."""
     tree = ast.parse(inspect.getsource(perpkit))
-    allowed = (ast.Import, ast.ImportFrom, ast.Assign)
-    other = [type(node).__name__ for node in tree.body[1:] if not isinstance(node, allowed)]
-    assert other == []
+    functions = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+    assert functions == ["__getattr__"]
+    allowed = (ast.Import, ast.ImportFrom, ast.Assign, ast.If, ast.Expr, ast.FunctionDef)
+    assert [type(node).__name__ for node in tree.body if not isinstance(node, allowed)] == []
+    assert [ast.unparse(node.test) for node in tree.body if isinstance(node, ast.If)] == ["typing.TYPE_CHECKING"]
     assigned = {target.id for node in tree.body if isinstance(node, ast.Assign) for target in node.targets}
-    assert assigned <= {"__all__", "__version__"}
+    assert assigned == {"__all__", "__version__", "_LAZY"}
+
+
+def test_the_network_stack_comes_at_its_first_use():
+    """A script that only uses models does not pay for aiohttp, and the lazy names are the real ones."""
+    look = "import sys, perpkit; print('aiohttp' in sys.modules); perpkit.Venue; print('aiohttp' in sys.modules)"
+    said = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True).stdout.split()
+    assert said == ["False", "True"]
+    assert perpkit.open_venue is importlib.import_module("perpkit.core.opening").open_venue
 
 
 def test_every_error_can_be_caught_by_a_public_name():
