@@ -1,4 +1,4 @@
-"""What an account looks like from outside: positions, balances, ledger entries, margin. Copies; nothing changes later."""
+"""What an account looks like from outside: positions, balances, ledger entries, margin. All of it copies."""
 
 from __future__ import annotations
 

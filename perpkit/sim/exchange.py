@@ -15,7 +15,8 @@ A venue's server translates its wire into the calls below and the events and cop
 - Listings take ``since_ms`` and ``until_ms``, both inclusive, and come oldest first in a stable order; each record has
   a time and a unique ``sequence`` or id for cursors. Orders are placed by ``created_at_ms``.
 - Events: :meth:`Exchange.subscribe`; see :mod:`perpkit.sim.events` for their kinds.
-- Prices and state: ``set_price``, ``set_funding_rate``, ``set_market_status``, ``set_system_status``, ``settle_market``.
+- Prices and state: ``set_price``, ``set_funding_rate``, ``set_market_status``, ``set_system_status``,
+  ``settle_market``.
 - :meth:`Exchange.check_invariants` proves the books: money, positions, orders, order book.
 
 Everything is synchronous and runs in one thread. Times are milliseconds since 1970 on the exchange's clock.
@@ -206,9 +207,9 @@ class Exchange(Reader):
         Choose leverage and margin mode.
 
         Raises:
-            RequestRefusedError: INVALID_LEVERAGE below 1 or above the market's; MARGIN_CHANGE_REFUSED to change the mode
-                with a position or orders there, to change the leverage of an open isolated position, or when the
-                free collateral does not cover it.
+            RequestRefusedError: INVALID_LEVERAGE below 1 or above the market's; MARGIN_CHANGE_REFUSED to change the
+                mode with a position or orders there, to change the leverage of an open isolated position, or when
+                the free collateral does not cover it.
         """
         account, listed = self._state.account(account_id), self._state.market(market)
         before = account.choice(market)
@@ -364,6 +365,14 @@ class Exchange(Reader):
             self._desk.decide_later(partial(self._desk.close, order, reason))
         self._desk.run()
         return before
+
+    def cancel_by_venue(self, account_id: str, order_id: str) -> None:
+        """Cancel an order as the venue itself does, whatever its status lets clients do. For tests."""
+        order = self._find(account_id, order_id)
+        if order is None:
+            raise RequestRefusedError(RefusalReason.UNKNOWN_ORDER, f"the account has no order {order_id}")
+        self._desk.enqueue(partial(self._desk.close, order, CloseReason.ADMIN))
+        self._desk.run()
 
     def liquidate(self, account_id: str) -> None:
         """Liquidate an account's positions, whatever its margin. For tests."""

@@ -125,7 +125,8 @@ def _orders(state: State, account: AccountState) -> Iterator[str]:
     for symbol, sides in account.standing.items():
         for side, size in sides.items():
             if standing.get((symbol, side), ZERO) != size:
-                yield f"{account.id}: {size} said to stand on {side} in {symbol}, the book has {standing.get((symbol, side))}"
+                found = standing.get((symbol, side), ZERO)
+                yield f"{account.id}: {size} said to stand on {side} in {symbol}, the book has {found}"
 
 
 def _market(state: State, market: MarketState) -> Iterator[str]:

@@ -43,7 +43,7 @@ class Liquidator:
                 desk.enqueue(partial(self.liquidate_isolated, account, position.market, desk))
 
     def liquidate_cross(self, account: AccountState, desk: OrderDesk, *, force: bool = False) -> None:
-        """Close cross positions, the one that needs most margin first, until the account is sound (or all, by force)."""
+        """Close cross positions, the one that needs most margin first, until the account is sound; by force, all."""
         if self._largest(account) is None:
             return
         if not force and not requirement(self._state, account).is_cross_liquidatable:

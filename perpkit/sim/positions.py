@@ -111,12 +111,9 @@ class Position:
 
     def _reduce(self, closing: Decimal, price: Decimal) -> Decimal:
         proceeds = -closing * price
-        if closing == -self.size:
-            removed = self.cost
-        else:
-            removed = to_money(divide(product(self.cost, -closing), self.size))
-        pnl = proceeds - removed
-        self.cost -= removed
+        share = self.cost if closing == -self.size else to_money(divide(product(self.cost, -closing), self.size))
+        pnl = proceeds - share
+        self.cost -= share
         self.size += closing
         self.exit_size += abs(closing)
         self.exit_value += abs(closing) * price

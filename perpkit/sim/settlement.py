@@ -123,7 +123,7 @@ class Settlement:
             funding_index=index,
             kind=EntryKind.FUNDING,
         )
-        self._record_payment(account, market, amount, size, index, rate, None)
+        self._record_payment(account, market, amount, size, index, rate=rate, fill_id=None)
         self.tell(account, entry, position)
 
     def tell(self, account: AccountState, entry: LedgerEntry | None, position: Position | None) -> None:
@@ -195,7 +195,9 @@ class Settlement:
         )
         state.emit(FillEvent, fill=fill)
         if realized.funding:
-            self._record_payment(account, market, realized.funding, realized.funding_for, index, None, fill.id)
+            self._record_payment(
+                account, market, realized.funding, realized.funding_for, index, rate=None, fill_id=fill.id
+            )
         self.tell(account, entry, position)
 
     def _record_payment(
@@ -205,6 +207,7 @@ class Settlement:
         amount: Decimal,
         size: Decimal,
         index: Decimal,
+        *,
         rate: Decimal | None,
         fill_id: str | None,
     ) -> None:

@@ -143,7 +143,8 @@ def _check_notional(market: MarketState, request: OrderRequest) -> None:
     if notional < market.spec.min_notional:
         _refuse(
             RefusalReason.NOTIONAL_TOO_SMALL,
-            f"size {request.size} at {price} is worth {notional}; {market.symbol} takes {market.spec.min_notional} and up",
+            f"size {request.size} at {price} is worth {notional}; the least in {market.symbol} is "
+            f"{market.spec.min_notional}",
         )
 
 
