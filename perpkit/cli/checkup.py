@@ -175,8 +175,9 @@ class Checkup:
         try:
             answer = await reads[hook]()
         except CredentialsError as error:
-            self._locked_out = "no usable credentials"
+            self._locked_out = "no credentials"
             if self.private is Private.REQUIRED or self._something_was_given():
+                self._locked_out = "no usable credentials"
                 return failure("credentials", error, self._since(started))
             return Finding("credentials", Verdict.SKIPPED, f"none: public data only ({error.message})")
         except (AuthError, ConfigError) as error:

@@ -59,7 +59,8 @@ def failure(check: str, error: BaseException, took: timedelta | None = None) -> 
 
 def of_state(health: VenueHealth, took: timedelta) -> Finding:
     """Judge the venue's own account of its state."""
-    said = f"{health.status}{f': {health.message}' if health.message else ''}"
+    told = health.message if health.message != health.status else None
+    said = f"{health.status}{f': {told}' if told else ''}"
     if health.status is VenueStatus.OK:
         return Finding("venue", Verdict.OK, said, took=took)
     post_only = health.status is VenueStatus.POST_ONLY

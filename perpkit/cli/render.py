@@ -98,6 +98,11 @@ def note(message: str) -> None:
     err().print(Text(redactor().text(message), style="yellow"), soft_wrap=True)
 
 
+def warning(message: str) -> None:
+    """Write what a component logged as one dim line on stderr."""
+    err().print(Text(f"warning: {redactor().text(message)}", style="dim yellow"), soft_wrap=True)
+
+
 def debug(text: str) -> None:
     """Write a traceback on stderr, without secrets."""
     err().print(Text(redactor().text(text), style="dim"), soft_wrap=True)
@@ -112,7 +117,14 @@ def table(title: str | None, *columns: str) -> Table:
 
     Numbers are never cut: a cell that doesn't fit is folded onto the next line.
     """
-    made = Table(title=title, title_justify="left", title_style="bold", header_style="bold cyan", box=box.SIMPLE_HEAD)
+    made = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        header_style="bold cyan",
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+    )
     for column in columns:
         right, wraps = column.startswith(">"), column.startswith("~")
         made.add_column(
@@ -198,7 +210,7 @@ def duration(value: timedelta | None) -> str:
             return f"{value // length}{unit}"
     if abs(value) < timedelta(seconds=1):
         return f"{value / timedelta(milliseconds=1):.0f}ms"
-    return f"{value / timedelta(seconds=1):g}s"
+    return f"{round(value / timedelta(seconds=1), 3):g}s"
 
 
 def age(since: datetime | None, now: datetime) -> str:

@@ -8,6 +8,7 @@ stopped with ctrl-C.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sys
 import traceback
@@ -60,9 +61,44 @@ def errors_in_one_line() -> Iterator[None]:
         raise reported(told, FAILED) from None
 
 
+class _Warnings(logging.Handler):
+    """Shows what is logged as one line each, the same line once; with PERPKIT_DEBUG as it comes, with tracebacks."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG if _wants_debug() else logging.WARNING)
+        self._shown: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Show one record."""
+        from perpkit.cli import render  # noqa: PLC0415 - as above
+
+        if _wants_debug():
+            render.debug(f"{record.name}: {self.format(record)}")
+            return
+        error = record.exc_info[1] if record.exc_info else None
+        line = f"{record.getMessage()}{f': {type(error).__name__}: {error}' if error else ''}"
+        if line not in self._shown:
+            self._shown.add(line)
+            render.warning(" ".join(line.split()))
+
+
+@contextmanager
+def warnings_in_one_line() -> Iterator[None]:
+    """Show what components log while a command runs."""
+    root, handler = logging.getLogger(), _Warnings()
+    before = root.level
+    root.addHandler(handler)
+    root.setLevel(handler.level)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        root.setLevel(before)
+
+
 def run(work: Coroutine[Any, Any, int | None]) -> None:
     """Run a command to its end. Its result is the exit code; None is 0."""
-    with errors_in_one_line():
+    with errors_in_one_line(), warnings_in_one_line():
         code = asyncio.run(work)
         raise typer.Exit(code or 0)
 

@@ -47,7 +47,7 @@ class Story:
 
     def shows(self, what: RenderableType) -> None:
         """Show a table."""
-        self.console.print(Padding(what, (0, 0, 0, 3)))
+        self.console.print(Padding(what, (0, 0, 0, 5), expand=False))
 
     def expect(self, held: object, what: str) -> None:
         """

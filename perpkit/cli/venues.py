@@ -9,7 +9,7 @@ import typer
 
 from perpkit.cli import render
 from perpkit.cli.options import AsJson
-from perpkit.cli.running import errors_in_one_line
+from perpkit.cli.running import errors_in_one_line, warnings_in_one_line
 from perpkit.core import hookspecs, plugins
 from perpkit.core.capabilities import VenueDescription
 from perpkit.core.errors import PerpkitError
@@ -37,7 +37,7 @@ def venues(
     as_json: AsJson = False,
 ) -> None:
     """List the venue plugins that are installed. A broken one is reported with the reason and harms no other."""
-    with errors_in_one_line():
+    with errors_in_one_line(), warnings_in_one_line():
         with render.progress("importing plugins"):
             found = [_look_at(report) for report in plugins.installed(load=True)]
         if as_json:
