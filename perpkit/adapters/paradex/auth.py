@@ -182,10 +182,8 @@ class StaticToken:
         return self._token
 
     def drop(self, token: Secret) -> None:
-        """Keep it: the venue's next refusal is the answer to the caller."""
-
-    async def close(self) -> None:
-        """Nothing is under way."""
+        """Say that it was refused. It can't be replaced, so it is kept: the venue's refusal goes to the caller."""
+        log.warning("%s refused the read-only token: it may have been revoked or be of another environment", VENUE)
 
 
 async def make_signer(settings: ParadexSettings, credentials: Credentials, config: schema.SystemConfig) -> Signer:

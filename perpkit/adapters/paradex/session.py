@@ -84,7 +84,7 @@ class Session:
     async def close(self) -> None:
         """Stop what is under way and close the pool."""
         await self._prepare.close()
-        if self.tokens is not None:
+        if isinstance(self.tokens, TokenKeeper):
             await self.tokens.close()
         await self._http.close()
 

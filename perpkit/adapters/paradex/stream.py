@@ -49,6 +49,9 @@ PRIVATE_CONNECTION = "private"
 
 _CHANNEL_KEY = '"channel":"'
 
+_KEEPALIVE: Frame | None = None
+"""The venue pings by itself, and has no message for it."""
+
 _TRAITS = StreamTraits(
     # The server pings every 55 s (documentation); our own pings notice a silent death sooner.
     silence_timeout=endpoints.WS_PING_INTERVAL + timedelta(seconds=20),
@@ -228,7 +231,7 @@ class ParadexStream:
 
     def keepalive(self) -> Frame | None:
         """Return nothing: protocol pings serve."""
-        return None
+        return _KEEPALIVE
 
     # Words that come in
 

@@ -1,0 +1,225 @@
+"""Settings and credentials: found, stripped, checked by shape, refused by name, never shown."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import json
+import pickle
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from pydantic import SecretStr
+
+from perpkit.adapters.paradex.config import KNOWN_ENVIRONMENTS, ParadexSettings
+from perpkit.adapters.paradex.credentials import CredentialKind, find_credentials, token_expiry
+from perpkit.core.errors import ConfigError, CredentialsError
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+KEY = "0x3b8f1c5d2e7a496000000000000000000000000000000000000000cafebabe"
+ACCOUNT = "0x4638e3041366aa71720be63e32e53e1223316c7f0d56f7aa617542ed1e7512"
+
+
+def jwt(**claims):
+    part = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+    return f"eyJhbGciOiJFUzM4NCJ9.{part}.c2lnbmF0dXJl"
+
+
+def find(environ=None, **settings):
+    return find_credentials(settings, environ or {}, now=NOW)
+
+
+# Settings
+
+
+def test_the_default_environment_is_the_testnet():
+    """Nobody trades real money by leaving something out."""
+    settings = ParadexSettings.load(None, {})
+    assert settings.rest_base == "https://api.testnet.paradex.trade/v1"
+    assert settings.ws_address == "wss://ws.api.testnet.paradex.trade/v1"
+    assert settings.known_chain_id == "PRIVATE_SN_POTC_SEPOLIA"
+
+
+def test_mainnet_differs_in_hosts_and_chain():
+    """The hosts of the contract, and the chain id of the documentation."""
+    settings = ParadexSettings.load("mainnet", {})
+    assert (settings.rest_base, settings.ws_address, settings.known_chain_id) == (
+        "https://api.prod.paradex.trade/v1",
+        "wss://ws.api.prod.paradex.trade/v1",
+        "PRIVATE_SN_PARACLEAR_MAINNET",
+    )
+    assert len({known.chain_id for known in KNOWN_ENVIRONMENTS.values()}) == len(KNOWN_ENVIRONMENTS)
+
+
+def test_a_local_exchange_needs_its_address_and_nothing_more():
+    """The WebSocket's follows from it, and the chain is the server's to say."""
+    settings = ParadexSettings.load("local", {"rest_url": "http://127.0.0.1:8080/v1/"})
+    assert settings.rest_base == "http://127.0.0.1:8080/v1"
+    assert settings.ws_address == "ws://127.0.0.1:8080/v1"
+    assert settings.known_chain_id is None
+    with pytest.raises(ConfigError, match="needs rest_url"):
+        ParadexSettings.load("local", {})
+
+
+@pytest.mark.parametrize(
+    ("environment", "settings", "words"),
+    [
+        ("production", {}, "environment"),
+        (None, {"rest_ulr": "https://x"}, "rest_ulr"),
+        (None, {"signer": "ledger"}, "signer"),
+        (None, {"order_entry": "fix"}, "order_entry"),
+        (None, {"recv_window_ms": 9}, "recv_window_ms"),
+        (None, {"rest_url": "http://api.example"}, "https"),
+        (None, {"ws_url": "ws://ws.example"}, "wss"),
+        (None, {"cancel_on_disconnect": True}, "order_entry='ws'"),
+        (None, {"chain_id": "X" * 32}, "chain_id"),
+    ],
+)
+def test_a_wrong_setting_is_refused_by_its_name(environment, settings, words):
+    """And the settings that exist are listed."""
+    with pytest.raises(ConfigError) as caught:
+        ParadexSettings.load(environment, settings)
+    assert words in str(caught.value)
+    assert "order_entry" in str(caught.value)
+
+
+# Credentials
+
+
+def test_without_any_only_public_data_is_served():
+    """No key is no error."""
+    found = find()
+    assert found.kind is CredentialKind.NONE
+    assert not found.can_read
+    with pytest.raises(CredentialsError, match="PARADEX_PRIVATE_KEY or PARADEX_SUBKEY"):
+        found.signing_key()
+
+
+@pytest.mark.parametrize("wrapped", [str, SecretStr, lambda text: f"  {text}\n", lambda text: f'"{text}"', str.upper])
+def test_a_key_is_unwrapped_and_stripped(wrapped):
+    """Quotes, line ends, capitals and secret types come with copying and with other libraries."""
+    text = KEY if wrapped is not str.upper else KEY.upper().replace("0X", "0x")
+    found = find(private_key=text if wrapped is str.upper else wrapped(text), account=ACCOUNT)
+    assert found.kind is CredentialKind.MAIN
+    assert found.signing_key() == int(KEY, 16)
+    assert found.account == int(ACCOUNT, 16)
+
+
+def test_a_subkey_needs_the_main_account_s_address():
+    """A subkey's own address is not the account's, so it can't be derived."""
+    with pytest.raises(CredentialsError, match="MAIN account's address"):
+        find(subkey=KEY)
+    assert find(subkey=KEY, account=ACCOUNT).kind is CredentialKind.SUBKEY
+
+
+def test_the_first_source_with_a_key_gives_all():
+    """A key from one place is never used with an account from another."""
+    environ = {"PARADEX_PRIVATE_KEY": "0x77", "PARADEX_ACCOUNT": ACCOUNT}
+    assert find(environ).signing_key() == 0x77
+    mine = find(environ, private_key=KEY)
+    assert mine.signing_key() == int(KEY, 16)
+    assert mine.account is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"private_key": "not-a-key"}, "private_key is not a hexadecimal number"),
+        ({"private_key": "0x"}, "private_key is not a hexadecimal number"),
+        ({"private_key": "   "}, "private_key is empty"),
+        ({"private_key": 12345}, "private_key must be a string"),
+        ({"private_key": "0x0"}, "private_key is no Starknet number"),
+        ({"private_key": "0x" + "f" * 64}, "Ethereum key"),
+        ({"private_key": "0x800000000000010ffffffffffffffffb781126dcae7b2321e66a241adc64d2f"}, "Stark curve"),
+        ({"private_key": KEY, "account": "0xzz"}, "account is not a hexadecimal number"),
+        ({"private_key": KEY, "subkey": KEY, "account": ACCOUNT}, "private_key and subkey"),
+        ({"account": ACCOUNT}, "an account address alone"),
+        ({"readonly_token": "abc"}, "readonly_token is no JWT"),
+        ({"readonly_token": "a.b.c"}, "readonly_token is no JWT"),
+    ],
+)
+def test_a_malformed_credential_is_named_and_not_shown(settings, words):
+    """No network is touched, and the value is in no message."""
+    with pytest.raises(CredentialsError) as caught:
+        find(**settings)
+    assert words in str(caught.value)
+    for value in settings.values():
+        if isinstance(value, str) and len(value.strip()) > 8 and value != ACCOUNT:
+            assert value not in str(caught.value)
+
+
+def test_a_read_only_token_is_checked_by_its_own_date():
+    """An expired one is refused before the venue is asked, and the date is told."""
+    good = jwt(exp=int((NOW + timedelta(days=30)).timestamp()), sub=ACCOUNT)
+    found = find(readonly_token=f"Bearer {good}\n")
+    assert found.kind is CredentialKind.READONLY
+    assert found.can_read
+    assert not found.can_sign
+    assert token_expiry(good) == NOW + timedelta(days=30)
+    expired = jwt(exp=int((NOW - timedelta(minutes=1)).timestamp()))
+    with pytest.raises(CredentialsError, match="expired at 2026-11-21 11:59 UTC"):
+        find(readonly_token=expired)
+
+
+def test_a_token_without_a_date_is_taken():
+    """It may be good for ever; the venue will say."""
+    assert find(readonly_token=jwt(sub="x")).kind is CredentialKind.READONLY
+
+
+def test_nothing_shows_a_secret(tmp_path):
+    """Neither repr nor str nor a format nor a pickle."""
+    for found in (find(private_key=KEY, account=ACCOUNT), find(readonly_token=jwt(sub="x"))):
+        secret = found.private_key or found.token
+        assert secret is not None
+        for shown in (repr(found), str(found), f"{found}", f"{secret}", repr(secret), repr(copy.copy(found))):
+            assert secret.reveal() not in shown
+            assert KEY.removeprefix("0x") not in shown
+        with pytest.raises(TypeError):
+            pickle.dumps(secret)
+
+
+# The file
+
+
+@pytest.fixture
+def secrets(tmp_path):
+    path = tmp_path / "paradex.env"
+
+    def write(text, mode=0o600):
+        path.write_text(text)
+        path.chmod(mode)
+        return path
+
+    return write
+
+
+def test_a_private_file_is_read(secrets):
+    """Names as in the settings or as the variables, comments and export allowed."""
+    path = secrets(f"# mine\nexport PARADEX_SUBKEY={KEY}\naccount = '{ACCOUNT}'\n\n")
+    for found in (find(credentials_file=str(path)), find({"PARADEX_CREDENTIALS_FILE": str(path)})):
+        assert found.kind is CredentialKind.SUBKEY
+        assert found.signing_key() == int(KEY, 16)
+        assert found.account == int(ACCOUNT, 16)
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o660, 0o610])
+def test_a_file_that_others_can_read_is_refused_with_the_command_to_run(secrets, mode):
+    """The exact chmod is in the message."""
+    path = secrets(f"private_key = {KEY}\n", mode)
+    with pytest.raises(CredentialsError) as caught:
+        find(credentials_file=str(path))
+    assert f"chmod 600 {path}" in str(caught.value)
+    assert KEY not in str(caught.value)
+
+
+def test_a_file_that_is_missing_or_wrong_is_named(secrets, tmp_path):
+    """With the line, and never with its content."""
+    with pytest.raises(CredentialsError, match="can't read the credentials file"):
+        find(credentials_file=str(tmp_path / "nowhere"))
+    path = secrets(f"private_key = {KEY}\nPARADEX_PRIVATE_KYE={KEY}\n")
+    with pytest.raises(CredentialsError, match="line 2") as caught:
+        find(credentials_file=str(path))
+    assert KEY not in str(caught.value)
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(CredentialsError, match="not UTF-8"):
+        find(credentials_file=str(path))
