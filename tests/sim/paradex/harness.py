@@ -208,7 +208,11 @@ class Socket:
 
     async def __aenter__(self) -> Socket:
         self._session = aiohttp.ClientSession()
-        self.socket = await self._session.ws_connect(self.sim.ws_url, **self._options)
+        try:
+            self.socket = await self._session.ws_connect(self.sim.ws_url, **self._options)
+        except aiohttp.ClientError:
+            await self._session.close()
+            raise
         self._reader = asyncio.create_task(self._read())
         if self.token is not None:
             await self.call("auth", bearer=self.token)

@@ -102,6 +102,11 @@ class Feed:
             self._waiting.append(self._delta(window))
             self._window = window
         self._is_dirty = True
+
+    def settle(self) -> None:
+        """Send what waits if the interval has ended, else when it does."""
+        if not self._is_dirty:
+            return
         due_ms = self._sent_at_ms + self.spec.rate_ms
         if self._clock.now_ms() >= due_ms:
             self.flush()
@@ -189,6 +194,11 @@ class MarketBooks:
         if self.plain.apply(event.sequence, event.changes, event.time_ms):
             for feed in self.feeds.values():
                 feed.changed()
+
+    def settle(self) -> None:
+        """Let the feeds send what is due."""
+        for feed in self.feeds.values():
+            feed.settle()
 
 
 def _row(key: tuple[Side, Decimal], size: Decimal) -> dict[str, str]:

@@ -120,7 +120,7 @@ class Connection:
         async for message in self._socket:
             if message.type is WSMsgType.TEXT:
                 await receive(self, message.data)
-            elif message.type is WSMsgType.PING:
+            elif message.type is WSMsgType.PING and not self.gate.is_half_open:
                 await self._socket.pong(message.data)
             elif message.type is WSMsgType.PONG:
                 self._ponged.set()
@@ -148,6 +148,8 @@ class Connection:
     async def _ping(self) -> None:
         while True:
             await asyncio.sleep(self._ping_interval_s)
+            if self.gate.is_half_open:
+                continue  # a dead path carries no pings either
             self._ponged.clear()
             await self._socket.ping()
             try:

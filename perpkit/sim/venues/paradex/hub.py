@@ -165,6 +165,8 @@ class Hub:
                 case _:
                     # Prices show in summaries; the system's state is asked for; liquidations show as fills and orders.
                     continue
+        for books in self._books.values():
+            books.settle()
         for latest in stale.values():
             self._on_state(latest)
 

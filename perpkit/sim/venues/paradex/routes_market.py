@@ -8,7 +8,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from perpkit.core.models.market import PriceKind
+from perpkit.core.models.market import MarketStatus, PriceKind
 from perpkit.sim.market_data import Bbo, BookView
 from perpkit.sim.orders import RequestRefusedError
 from perpkit.sim.venues.paradex.config import system_config
@@ -55,7 +55,7 @@ def fetch_markets(venue: Venue, call: Call) -> Reply:
     """GET /markets: every listed row, or one."""
     symbol = call.query.get("market")
     listings = venue.listings.values() if symbol is None else [venue.listing(symbol, status=404)]
-    return Reply({"results": [listing.row() for listing in listings]})
+    return Reply({"results": [_row(venue, listing) for listing in listings]})
 
 
 def fetch_market_history(venue: Venue, call: Call) -> Reply:
@@ -172,6 +172,15 @@ def parse_tick(text: str, listing: Listing) -> Decimal:
         if tick > 0 and tick % listing.tick_size == 0:
             return tick
     raise ApiError("INVALID_REQUEST_PARAMETER", f"price_tick={text!r} is no multiple of {listing.tick_size}")
+
+
+def _row(venue: Venue, listing: Listing) -> dict[str, Any]:
+    """Return a listed row; one that was settled meanwhile has expired."""
+    row = listing.row()
+    if listing.trades and venue.exchange.market(listing.symbol).status is MarketStatus.SETTLED:
+        settled = [e["updated_at"] for e in venue.market_events if e["symbol"] == listing.symbol]
+        row["expiry_at"] = settled[-1] if settled else venue.now_ms()
+    return row
 
 
 def _book(venue: Venue, call: Call, *, interactive: bool) -> Reply:

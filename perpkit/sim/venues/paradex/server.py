@@ -102,6 +102,9 @@ class LocalParadex(SimServer):
     async def on_start(self) -> None:
         """Begin to listen to the exchange, and quote if asked."""
         self._hub.start()
+        if self._wants_liquidity:
+            for spec in self.exchange.markets():
+                self.control.liven(spec.symbol)
 
     async def on_stop(self) -> None:
         """Let every client go."""
@@ -130,7 +133,7 @@ class LocalParadex(SimServer):
 
         connection = Connection(
             socket,
-            FrameGate(socket, self.faults, self.clock),
+            FrameGate(socket, self.faults, self.clock, abort),
             next(self._names),
             abort,
             queue_limit=self._queue_limit,

@@ -79,7 +79,7 @@ def summary_body(stats: MarketStats) -> dict[str, Any]:
         "created_at": stats.created_at_ms,
         "delta": "1",
         "funding_rate": number(stats.funding_rate),
-        "greeks": {"delta": "1"},
+        "greeks": {"delta": "1", "gamma": "0", "vega": "0"},
         "last_traded_price": "" if stats.last_price is None else number(stats.last_price),
         "mark_price": number(stats.mark_price),
         "open_interest": number(stats.open_interest),
@@ -121,7 +121,7 @@ def funding_body(view: FundingView) -> dict[str, Any]:
     return {
         "created_at": view.created_at_ms,
         "funding_index": number(view.funding_index),
-        "funding_period_hours": view.period_hours.normalize(),
+        "funding_period_hours": int(view.period_hours),
         "funding_premium": number(view.premium),
         "funding_rate": number(view.rate),
         "funding_rate_8h": number(view.rate_8h),
