@@ -151,7 +151,7 @@ class OrderSocket:
                 raise refusal
             # A refused session proves that nothing was done: a fresh connection signs in anew.
             await connection.close()
-        if answer.result is None:
+        if not bytes(answer.result):
             raise DecodeError(f"{method} was answered with neither a result nor an error", **where)
         return wire.read(type_, answer.result, what=method, redactor=self._redactor)
 
@@ -244,6 +244,5 @@ class OrderSocket:
 
 def _kept(envelope: Envelope) -> Envelope:
     """Return the envelope with its own copy of the result, which otherwise is a window into the frame."""
-    if envelope.result is not None:
-        envelope.result = msgspec.Raw(bytes(envelope.result))
+    envelope.result = msgspec.Raw(bytes(envelope.result))
     return envelope

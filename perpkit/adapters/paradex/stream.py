@@ -75,13 +75,20 @@ class Notification(msgspec.Struct, Generic[T]):
     params: Params[T]
 
 
+ABSENT = msgspec.Raw()
+
+
 class Envelope(msgspec.Struct):
-    """Any frame: a notification, an answer, or an error. The timing fields (``usIn``, …) are ignored."""
+    """
+    Any frame: a notification, an answer, or an error. The timing fields (``usIn``, …) are ignored.
+
+    What is absent is an empty ``Raw``: msgspec reads ``Raw | None`` as None alone.
+    """
 
     id: int | None = None
     method: str | None = None
-    params: msgspec.Raw | None = None
-    result: msgspec.Raw | None = None
+    params: msgspec.Raw = ABSENT
+    result: msgspec.Raw = ABSENT
     error: schema.RpcErrorBody | None = None
 
 
@@ -271,10 +278,10 @@ class ParadexStream:
             return (self._refusal(envelope.error, envelope.id),)
         if envelope.id is not None:
             named = _Named()
-            if envelope.result is not None and bytes(envelope.result)[:1] == b"{":
+            if bytes(envelope.result)[:1] == b"{":
                 named = wire.read(_Named, envelope.result, what="an answer", redactor=self._redactor)
             return (Ack(envelope.id, named.channel),)
-        if envelope.method != "subscription" or envelope.params is None:
+        if envelope.method != "subscription" or not bytes(envelope.params):
             return ()
         params = wire.read(_RawParams, envelope.params, what="a notification", redactor=self._redactor)
         route = self._routes.get(params.channel.partition(".")[0])
