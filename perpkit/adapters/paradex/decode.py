@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from decimal import ROUND_FLOOR, Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation
 from typing import Final
 
 from pydantic import ValidationError
@@ -180,7 +180,8 @@ def market(row: schema.Market, now: datetime, *, interactive: bool = False) -> M
             taker_fee=fees[1],
             funding_interval=_hours(hours) if hours is not None and hours > 0 else None,
             funding_accrual=FundingAccrual.CONTINUOUS,
-            max_leverage=(_ONE / initial).to_integral_value(ROUND_FLOOR) if initial is not None else None,
+            # Whole numbers only: OpenAPI `AccountMarginRequest.leverage` is an integer.
+            max_leverage=Decimal(int(_ONE / initial)) if initial is not None else None,
             initial_margin_fraction=initial,
             maintenance_margin_fraction=initial * margin.mmf_factor if initial is not None and margin else None,
             position_limit=positive(row.position_limit, f"{what} position_limit"),

@@ -106,7 +106,8 @@ CODES: Final[Mapping[str, Meaning]] = {
     "MARKET_NOT_OPEN": Meaning(OrderRejectedError, RejectReason.MARKET_CLOSED),
     "MARKET_NOT_SETTLED": _BAD,
     "INVALID_REFERRAL_CODE": _NOT_OURS,
-    "REQUEST_NOT_ALLOWED": Meaning(AuthError, advice="these credentials may not do this: a read-only token only reads"),
+    # Of the account's state as well as of its rights, so not AuthError: retrying with other credentials may not help.
+    "REQUEST_NOT_ALLOWED": Meaning(InvalidRequestError, RejectReason.OTHER),
     "PARENT_ADDRESS_ALREADY_ONBOARDED": _NOT_OURS,
     "INVALID_PARENT_ACCOUNT": _NOT_OURS,
     "INVALID_VAULT_OPERATOR_CHAIN": _NOT_OURS,

@@ -68,6 +68,7 @@ class Session:
         self._http = context.http(settings.rest_base, limiter=self.limiter, headers=endpoints.HEADERS)
         self.rest = RestClient(self._http, context.redactor)
         self.account = credentials.account or 0
+        self._last_stamp = 0
         self._signer: Signer | None = None
         self._prepare = SingleFlight(self._make_signer)
         self.tokens: TokenKeeper | StaticToken | None = None
@@ -106,7 +107,8 @@ class Session:
     async def signed(self, order: Unsigned) -> dict[str, object]:
         """Return an order's body with its signature, dated by the venue's clock."""
         signer = await self.signer()
-        now = self.clock.now_ms()
+        # The stamp acts as a nonce: two orders of one millisecond would be one and the same.
+        now = self._last_stamp = max(self.clock.now_ms(), self._last_stamp + 1)
         # The SDK takes several milliseconds, which the event loop has not got.
         if isinstance(signer, SdkSigner):
             signature = await asyncio.to_thread(signer.sign_order, order, now)
