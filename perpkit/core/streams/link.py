@@ -110,10 +110,13 @@ class _Session:
     closing: str | None = None
 
 
-def _refuses_credentials(error: PerpkitError) -> bool:
-    if isinstance(error, HandshakeRefusedError):
-        return error.status in _UNAUTHORIZED
-    return isinstance(error, AuthError | ConfigError)
+def _refusal_of_credentials(error: PerpkitError) -> PerpkitError | None:
+    """Return what the error says about our credentials; None when it is about something else."""
+    if isinstance(error, HandshakeRefusedError) and error.status in _UNAUTHORIZED:
+        refusal = AuthError(error.message, status=error.status, venue=error.venue, operation=error.operation)
+        refusal.__cause__ = error
+        return refusal
+    return error if isinstance(error, AuthError | ConfigError) else None
 
 
 def _error_of(workers: Iterable[asyncio.Task[None]]) -> PerpkitError | None:
@@ -226,8 +229,8 @@ class Link:
             try:
                 wait = await self._connect_and_serve()
             except PerpkitError as error:
-                if _refuses_credentials(error):
-                    self._refuse_private(error)
+                if (refusal := _refusal_of_credentials(error)) is not None:
+                    self._refuse_private(refusal)
                 wait = self._failed(error)
                 if isinstance(error, RateLimitError | HandshakeRefusedError) and error.retry_after is not None:
                     wait = max(wait, error.retry_after)

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal, Protocol, TypeAlias
 
+import msgspec
+
 from perpkit.core.errors import PerpkitError
 from perpkit.core.models import Event, Subscription
 
@@ -96,10 +98,9 @@ class Refusal:
     already: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Data:
+class Data(msgspec.Struct, frozen=True):
     """
-    Events of one topic.
+    Events of one topic. A Struct: one is made for every frame, and a frozen dataclass takes seven times as long.
 
     Attributes:
         snapshot: The events are the topic's whole state (all positions, all balances), so what is not among them is

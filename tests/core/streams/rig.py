@@ -104,9 +104,7 @@ def levels(*pairs: tuple[str, str]) -> tuple[BookLevel, ...]:
 
 
 def snapshot(sequence: int | None = 1, bids=(("99", "1"),), asks=(("101", "1"),), of: Market = BTC) -> BookSnapshot:
-    return BookSnapshot(
-        market_id=of.id, bids=levels(*bids), asks=levels(*asks), sequence=sequence, ts_received=START
-    )
+    return BookSnapshot(market_id=of.id, bids=levels(*bids), asks=levels(*asks), sequence=sequence, ts_received=START)
 
 
 def delta(sequence: int, bids=(), asks=(), previous: int | None = None, of: Market = BTC) -> BookDelta:
@@ -466,7 +464,7 @@ class Rig:
         self.clock = ManualClock()
         self.source = ToySource(traits)
         self.respond: Responder = acknowledge
-        self.connector = ToyConnector(self.source, self.clock, lambda sent: self.respond(sent))
+        self.connector = ToyConnector(self.source, self.clock, self.respond)
         self.reads = ToyReads()
         self.sources_opened = 0
         self.hub = StreamHub(

@@ -187,12 +187,16 @@ async def test_a_failing_consumer_does_not_stop_the_pump():
     """An exception in one reader's loop leaves the other reader and the connection alone."""
     async with Rig() as rig:
         good = await rig.open(TRADES)
-        with pytest.raises(ZeroDivisionError):
+
+        async def fail() -> None:
             async with rig.hub.open([TRADES]) as bad:
                 await settle()
                 await rig.bring(TRADES, trade("t1"))
                 async for _ in bad:
                     raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            await fail()
         await rig.bring(TRADES, trade("t2"))
         assert data(await read(good)) == [trade("t1"), trade("t2")]
         assert len(rig.connector.connections) == 1

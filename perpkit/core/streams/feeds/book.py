@@ -29,6 +29,7 @@ class BookFeed(Feed):
         super().__init__(subscription, site)
         self._book = OrderBook(self._market.id)
         self._fresh = asyncio.Event()
+        """Set while the book stands on a snapshot that the wire's deltas follow; a polled one does not count."""
         self._expected = True
         self._wire_brings = False
         self._gaps = self._backoff()
@@ -44,19 +45,19 @@ class BookFeed(Feed):
         for event in data.events:
             if isinstance(event, BookSnapshot | BookDelta) and event.market_id == self._book.market_id:
                 self._wire_brings = True
-                self._apply(event)
+                if self._apply(event) is BookOutcome.APPLIED and isinstance(event, BookSnapshot):
+                    self._fresh.set()
 
-    def _apply(self, event: BookSnapshot | BookDelta) -> None:
+    def _apply(self, event: BookSnapshot | BookDelta) -> BookOutcome:
         outcome = self._book.apply(event)
         if outcome is BookOutcome.APPLIED:
-            if isinstance(event, BookSnapshot):
-                self._fresh.set()
-                if event.sequence != self._book.sequence:
-                    event = self._book.snapshot()  # with the deltas that had waited for it
+            if isinstance(event, BookSnapshot) and event.sequence != self._book.sequence:
+                event = self._book.snapshot()  # with the deltas that had waited for it
             for consumer in self.consumers:
                 consumer.put_book(self.key, event, self._book)
         elif outcome is BookOutcome.GAP:
             self._mend(self._book.stale_reason or "gap")
+        return outcome
 
     def _mend(self, reason: str) -> None:
         """Tell of the gap at once, take out what waits of the wrong book, and have it made again."""
@@ -80,10 +81,12 @@ class BookFeed(Feed):
 
     async def catch_up(self) -> None:
         """Get a snapshot that the deltas follow: by REST, from the subscription just made, or from another one."""
-        if not self._is_stale():
+        if self._fresh.is_set() and not self._is_stale():
             return
         if self._site.resync_book_by_rest() and self.can_read:
-            await self._pace()
+            if not self._expected:
+                await self._pace()
+            self._expected = False
             self._apply(await self._site.reads.fetch_order_book(self._market))
             if self._is_stale():
                 raise self._still_stale("the snapshot that was fetched does not lead to the updates that came")
