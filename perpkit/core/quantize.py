@@ -163,7 +163,7 @@ def quantize_size(size: Decimal, market: Market, *, operation: str = "place_orde
 
 def smallest_size(market: Market, price: Decimal | None = None) -> Decimal:
     """Return the smallest size on the step that the market takes; at ``price``, where its least notional counts too."""
-    least = max(market.min_size or market.step_size, market.step_size)
+    least = market.min_size or market.step_size
     if price is not None and market.min_notional:
         by_notional = _EXACT.divide(market.min_notional, price)
         candidate = _multiple(by_notional, market.step_size, ROUND_CEILING)

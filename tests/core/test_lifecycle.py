@@ -44,6 +44,15 @@ def test_a_terminal_status_sticks(status, later):
     assert (news or known).status is status
 
 
+def test_an_end_holds_whichever_is_told_first():
+    """A venue whose stamps contradict each other: an order that ended stays so, and the first end told is the end."""
+    ended, standing = an_order(status=OrderStatus.CANCELED, sequence=5), an_order(sequence=7)
+    for first, second in ((ended, standing), (standing, ended)):
+        assert (merge(first, second) or first).status is OrderStatus.CANCELED
+    other_end = an_order(status=OrderStatus.EXPIRED, sequence=3)
+    assert (merge(ended, other_end) or ended).status is OrderStatus.CANCELED
+
+
 @pytest.mark.parametrize("status", [OrderStatus.CANCELED, OrderStatus.EXPIRED, OrderStatus.REJECTED])
 def test_a_fill_told_after_the_end_is_kept(status):
     """The status stays, the filled size rises: the fill happened."""
@@ -228,6 +237,16 @@ def test_fills_that_add_up_make_the_order_filled():
     assert (order.status, order.filled_size, order.average_price) == (OrderStatus.FILLED, D(1), D(62400))
 
 
+def test_fills_that_add_up_to_more_than_the_size_are_cut_to_it():
+    """0.7 twice on an order of 1: the whole is filled, and at what average can't be told."""
+    tracker = OrderTracker()
+    tracker.observe(an_order())
+    tracker.observe_fill(a_fill("f1", "0.7"))
+    order = tracker.observe_fill(a_fill("f2", "0.7"))
+    assert order is not None
+    assert (order.status, order.filled_size, order.average_price) == (OrderStatus.FILLED, D(1), None)
+
+
 def test_an_order_made_larger_while_its_last_fill_was_under_way_stands_again():
     """Only our sum said 'filled'; the venue's newer word, with the larger size, holds."""
     tracker = OrderTracker()
@@ -261,6 +280,17 @@ def test_two_entries_that_turn_out_to_be_one_order_are_joined():
     order = tracker.observe(an_order(sequence=3))
     assert len(tracker) == 1
     assert order.filled_size == D("0.3")
+
+
+def test_a_stray_fill_that_found_its_order_is_not_forgotten_by_itself():
+    """Its own entry went into the order's; making room later must not stumble over it."""
+    tracker = OrderTracker(keep_closed=1)
+    tracker.observe_fill(a_fill(venue_order_id=None))
+    tracker.observe(an_order(client_order_id=None))
+    assert tracker.observe(an_order()).filled_size == D("0.4")
+    for number in range(5):
+        tracker.observe(an_order(venue_order_id=f"x{number}", client_order_id=None, status=OrderStatus.FILLED))
+    assert {order.venue_order_id for order in tracker} == {"v1", "x4"}
 
 
 def test_our_id_used_again_does_not_revive_an_order_that_is_over():

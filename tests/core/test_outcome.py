@@ -414,6 +414,21 @@ async def test_fills_never_become_a_rejection(search: Search):
         await search.run()
 
 
+async def test_fills_seen_once_keep_absence_from_counting(search: Search):
+    """The venue showed a fill and then nothing at all: whatever that is, the order was received."""
+    search.reads.answers["fills"] = lambda: [a_fill("f1", "0.4")]
+    with pytest.raises(OutcomeUnknownError, match="it has fills"):
+        await search.run(at={3.0: lambda: search.reads.answers.update(fills=list)})
+
+
+async def test_fills_that_stop_short_prove_no_cancel_where_open_orders_are_not_served(search: Search):
+    """The rest may still stand."""
+    search.reads.answers["fills"] = lambda: [a_fill("f1", "0.4")]
+    search.reads.fail("open", error=CapabilityError("not served"))
+    with pytest.raises(OutcomeUnknownError, match="it has fills"):
+        await search.run()
+
+
 async def test_what_the_stream_tells_meanwhile_is_the_answer(search: Search):
     """No further read is needed; our own record that says 'unknown' is no answer."""
     told: list[Order] = [an_order(status=OrderStatus.UNKNOWN)]

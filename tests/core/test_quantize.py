@@ -440,6 +440,10 @@ def test_an_amendment_is_held_to_the_same_grid():
     assert filled.client_order_id == "c1"
     exact = quantize_amendment(change(size=D("0.7005"), price=D("1.15")), order, market)
     assert (exact.size, exact.price) == (D("0.7"), D("1.1"))
+    stop = an_order(type=OrderType.STOP_LIMIT, side=Side.SELL, trigger_price=D(2))
+    moved = OrderAmendment(order=stop.ref, trigger_price=D("1.15"), price=D("1.15"))
+    exact = quantize_amendment(moved, stop, market)
+    assert (exact.trigger_price, exact.price) == (D("1.1"), D("1.2"))  # a sell stop waits for a fall, a sell asks more
     halted = refusal(check_amendment, change(size=D(1)), order, a_market(status=MarketStatus.HALTED))
     assert "is halted" in halted.message
     foreign = an_order(market_id="ETH-USD-PERP@paradex")
