@@ -173,7 +173,7 @@ async def _follow(target: Target, market: str, depth: int, *, count: int | None,
         view = BookView(found.id, f"{found.id} {environment_of(target, venue)}", depth)
         console = render.out()
         drawing = console.is_terminal and not as_json
-        async with venue.stream(f"book:{found.id}") as events, _drawn(view, clock, enabled=drawing):
+        async with venue.stream(f"book:{found.id}") as events, drawn(view, clock, enabled=drawing):
             async for event in events:
                 changed = view.take(event)
                 if as_json:
@@ -185,7 +185,7 @@ async def _follow(target: Target, market: str, depth: int, *, count: int | None,
 
 
 @asynccontextmanager
-async def _drawn(view: BookView, clock: Clock, *, enabled: bool) -> AsyncIterator[None]:
+async def drawn(view: BookView, clock: Clock, *, enabled: bool) -> AsyncIterator[None]:
     """Draw the view some times a second until the block ends, from the event loop: no thread looks at the book."""
     if not enabled:
         yield

@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING
 
 from perpkit.cli import render
 from perpkit.cli.account import balances_table, positions_table
-from perpkit.cli.book import levels_table
+from perpkit.cli.book import BookView, levels_table
 from perpkit.cli.funding import rates_table
 from perpkit.cli.story import Story
 from perpkit.cli.witness import PATIENCE_SECONDS, Witness
 from perpkit.core.errors import OutcomeUnknownError, RejectReason
 from perpkit.core.models import (
-    BookSnapshot,
     Fill,
     FundingRate,
     Market,
@@ -114,22 +113,26 @@ async def the_book(stage: Stage) -> None:
     story = stage.story
     await story.act("The order book, live")
     story.does(f'async with venue.stream("book:{SYMBOL}") as events:')
-    latest: BookSnapshot | None = None
-    updates, live = 0, False
+    view = BookView((await stage.market()).id, SYMBOL, 4)
+    live = False
     with suppress(TimeoutError):
         async with asyncio.timeout(PATIENCE_SECONDS), stage.ours.stream(f"book:{SYMBOL}") as events:
             async for event in events:
-                if isinstance(event, StreamStatus):
-                    live = live or event.state is StreamState.LIVE
-                elif isinstance(event, BookSnapshot):
-                    latest, updates = event, updates + 1
-                if live and updates >= 5:
+                view.take(event)
+                live = live or (isinstance(event, StreamStatus) and event.state is StreamState.LIVE)
+                if live and view.updates >= 5:
                     break
     story.expect(live, "the stream becomes live: subscribed, and its first state delivered")
-    story.expect(latest is not None and latest.bids and latest.asks, f"{updates} books came, each whole")
-    if latest is not None:
-        story.shows(levels_table(latest.bids[:4], latest.asks[:4]))
-        story.expect(latest.bids[0].price < latest.asks[0].price, "the best bid is below the best ask")
+    story.expect(not view.book.is_stale, f"a whole book and its changes, {view.updates} so far, none of them missed")
+    bids, asks = view.book.bids(4), view.book.asks(4)
+    story.shows(levels_table(bids, asks))
+    story.expect(bids[0].price < asks[0].price, "the best bid is below the best ask")
+
+
+async def the_account(stage: Stage, witness: Witness) -> None:
+    """The account's streams."""
+    await witness.live()
+    stage.story.expect(True, "live: what happens to the account from here on is told as it happens")
 
 
 async def an_order_fills(stage: Stage, witness: Witness) -> None:
@@ -189,12 +192,15 @@ async def holding_it(stage: Stage, witness: Witness) -> None:
         truth is not None and (position.size, position.entry_price) == (truth.size, truth.entry_price),
         "size and entry price are those of the exchange's own books",
     )
-    [rate] = await stage.ours.fetch_funding_rates([market])
-    story.says(f"the clock of the exchange moves on by {HOURS} hours")
+    rate = await witness.until(FundingRate, lambda rate: rate.funding_index is not None, "the funding rate comes live")
+    story.says(f"the clock of the exchange moves on by {HOURS} hours; the price is held, so that only funding moves")
+    stage.local.control.still()
+    later = stage.local.clock.now() + timedelta(hours=HOURS)
     stage.local.clock.advance(timedelta(hours=HOURS))
-    [later] = await stage.ours.fetch_funding_rates([market])
+    after = await witness.until(FundingRate, lambda rate: rate.effective_at >= later, "the funding rate moves on")
     [position] = await stage.ours.fetch_positions()
-    _funding_is_right(story, rate, later, position)
+    _funding_is_right(story, rate, after, position)
+    stage.local.control.liven(market.symbol)
     story.expect(
         position.accrued_funding is not None and position.unrealized_pnl is not None,
         "funding has a field of its own: the unrealized PnL is from price alone",
@@ -331,13 +337,14 @@ def _below(price: Decimal, market: Market) -> Decimal:
 
 async def trading(stage: Stage) -> None:
     """Everything that the account's streams are followed for."""
-    channels = ["orders", "fills", "positions", "balances", "funding_payments"]
+    await stage.story.act("The account, live")
+    channels = ["orders", "fills", "positions", "balances", "funding_payments", f"funding:{SYMBOL}"]
+    stage.story.does(f"async with venue.stream({channels}) as events:")
     async with stage.ours.stream(channels) as events:
         witness = Witness(events, stage.story.console)
         watching = asyncio.create_task(witness.watch())
         try:
-            await witness.live()
-            for act in (an_order_fills, holding_it, closing_it, no_answer, refused_late):
+            for act in (the_account, an_order_fills, holding_it, closing_it, no_answer, refused_late):
                 await act(stage, witness)
         finally:
             watching.cancel()

@@ -164,6 +164,12 @@ def number(value: Decimal | None, *, signed: bool = False) -> str:
     return f"{'+' if signed and value > 0 else ''}{decimal_text(value)}"
 
 
+def trimmed(value: Decimal, *, signed: bool = False) -> str:
+    """Write a number without zeros at its end."""
+    text = number(value, signed=signed)
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
 def money(value: Decimal | None, *, signed: bool = False, places: int = 2) -> str:
     """Write an amount with thousands apart and two places, or more where those would show nothing of it."""
     if value is None:
@@ -174,8 +180,8 @@ def money(value: Decimal | None, *, signed: bool = False, places: int = 2) -> st
 
 def percent(fraction: Decimal | None, places: int = 4) -> str:
     """Write a fraction as a percentage with its sign."""
-    if fraction is None:
-        return NOTHING
+    if not fraction:
+        return NOTHING if fraction is None else "0%"
     return f"{fraction * 100:+.{_places(fraction * 100, places)}f}%"
 
 

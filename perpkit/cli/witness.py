@@ -18,7 +18,6 @@ from perpkit.core.models import (
     Event,
     Fill,
     FundingPayment,
-    FundingRate,
     Order,
     Position,
     StreamState,
@@ -47,16 +46,23 @@ class Witness:
         self._events = events
         self._console = console
         self._news = asyncio.Condition()
+        self._told: dict[type, str] = {}
         self.seen: list[Event] = []
 
     async def watch(self) -> None:
         """Read until canceled or refused."""
         async for event in self._events:
             self.seen.append(event)
-            if (line := told(event)) is not None:
-                self._console.print(Text.assemble(("     stream  ", "dim"), line), soft_wrap=True)
+            self._tell(event)
             async with self._news:
                 self._news.notify_all()
+
+    def _tell(self, event: Event) -> None:
+        line = told(event)
+        # A balance is repeated with each change of the account; said once is enough.
+        if line is not None and self._told.get(type(event)) != line.plain:
+            self._told[type(event)] = line.plain
+            self._console.print(Text.assemble(("     stream  ", "dim"), line), soft_wrap=True)
 
     async def until(self, kind: type[E], expected: Callable[[E], bool], what: str, *, after: int = 0) -> E:
         """
@@ -87,7 +93,7 @@ class Witness:
 
 def told(event: Event) -> Text | None:
     """Return an event of the account in one line; None for what is not worth a line here."""
-    number = render.number
+    number = render.trimmed
     if isinstance(event, Order):
         reason = f" ({event.reject_reason}: {event.status_message})" if event.reject_reason else ""
         done = f"{number(event.filled_size)} of {number(event.size)} filled"
@@ -107,6 +113,4 @@ def told(event: Event) -> Text | None:
     if isinstance(event, StreamStatus):
         why = f" ({event.reason})" if event.reason else ""
         return Text(f"status   {event.state}{f' {event.channel}' if event.channel else ''}{why}", "cyan")
-    if isinstance(event, FundingRate):
-        return Text(f"rate     {number(event.value, signed=True)} for {render.duration(event.period)}", "dim")
     return None
