@@ -1,0 +1,1 @@
+"""The plugin against its local exchange, over real sockets, on one clock that tests move."""
