@@ -38,7 +38,7 @@ def demo(
     Needs no account and no network. Every signature, token and rule is checked by the local exchange as the venue's
     contract says. Exits with 1 when anything turns out other than it says.
     """
-    run(_demo(seed, pause=0.0 if quick else 1.0))
+    run(_demo(seed, pause=0.0 if quick else 1.5))
 
 
 async def _demo(seed: int, *, pause: float) -> None:

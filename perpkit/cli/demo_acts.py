@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from perpkit.cli import render
 from perpkit.cli.account import balances_table, positions_table
-from perpkit.cli.book import BookView, levels_table
+from perpkit.cli.book import BookView, drawn, levels_table
 from perpkit.cli.funding import rates_table
 from perpkit.cli.story import Story
 from perpkit.cli.witness import PATIENCE_SECONDS, Witness
@@ -113,19 +113,28 @@ async def the_book(stage: Stage) -> None:
     story = stage.story
     await story.act("The order book, live")
     story.does(f'async with venue.stream("book:{SYMBOL}") as events:')
-    view = BookView((await stage.market()).id, SYMBOL, 4)
+    market = await stage.market()
+    view = BookView(market.id, market.id, 4)
     live = False
+    clock = stage.local.clock
+    watched = clock.now() + timedelta(seconds=3 * story.pause)
+    drawing = story.pause > 0 and story.console.is_terminal
     with suppress(TimeoutError):
-        async with asyncio.timeout(PATIENCE_SECONDS), stage.ours.stream(f"book:{SYMBOL}") as events:
+        async with (
+            asyncio.timeout(PATIENCE_SECONDS),
+            stage.ours.stream(f"book:{SYMBOL}") as events,
+            drawn(view, clock, enabled=drawing),
+        ):
             async for event in events:
                 view.take(event)
                 live = live or (isinstance(event, StreamStatus) and event.state is StreamState.LIVE)
-                if live and view.updates >= 5:
+                if live and view.updates >= 5 and clock.now() >= watched:
                     break
     story.expect(live, "the stream becomes live: subscribed, and its first state delivered")
     story.expect(not view.book.is_stale, f"a whole book and its changes, {view.updates} so far, none of them missed")
     bids, asks = view.book.bids(4), view.book.asks(4)
-    story.shows(levels_table(bids, asks))
+    if not drawing:
+        story.shows(levels_table(bids, asks))
     story.expect(bids[0].price < asks[0].price, "the best bid is below the best ask")
 
 
@@ -199,7 +208,9 @@ async def holding_it(stage: Stage, witness: Witness) -> None:
     stage.local.clock.advance(timedelta(hours=HOURS))
     after = await witness.until(FundingRate, lambda rate: rate.effective_at >= later, "the funding rate moves on")
     [position] = await stage.ours.fetch_positions()
-    _funding_is_right(story, rate, after, position)
+    story.shows(positions_table([position]))
+    notional = abs(position.size) * stage.local.exchange.index_price(market.symbol)
+    _funding_is_right(story, rate, after, position, notional)
     stage.local.control.liven(market.symbol)
     story.expect(
         position.accrued_funding is not None and position.unrealized_pnl is not None,
@@ -207,25 +218,27 @@ async def holding_it(stage: Stage, witness: Witness) -> None:
     )
 
 
-def _funding_is_right(story: Story, before: FundingRate, after: FundingRate, position: Position) -> None:
+def _funding_is_right(
+    story: Story, before: FundingRate, after: FundingRate, position: Position, notional: Decimal
+) -> None:
     """Hold the payment identity: what is owed is size x growth of the venue's index, and that is rate x notional."""
     accrued = position.accrued_funding
     if accrued is None or before.funding_index is None or after.funding_index is None:
         story.expect(None, "the venue tells accrued funding and its index")
         return
     owed = -position.size * (after.funding_index - before.funding_index)
-    hours = Decimal(HOURS)
-    notional = abs(position.size) * (after.index_price or after.mark_price or Decimal(0))
-    story.says(
-        f"rate {render.number(before.value, signed=True)} for {render.duration(before.period)} on "
-        f"{render.money(notional)}: about {render.money(-before.hourly * hours * notional, signed=True)}"
-    )
+    by_rate = -before.hourly * HOURS * notional
     # The two reads are some milliseconds apart, of which funding grows too.
     tolerance = max(abs(owed) / 1000, Decimal("0.001"))
     story.expect(
         abs(accrued - owed) <= tolerance,
         f"funding owed {render.money(accrued, signed=True, places=4)} = -size x growth of the index "
         f"({render.money(owed, signed=True, places=4)})",
+    )
+    story.expect(
+        abs(accrued - by_rate) <= abs(by_rate) / 100,
+        f"and that is rate x notional: {render.number(before.value, signed=True)} for "
+        f"{render.duration(before.period)} on {render.money(notional)} is {render.money(by_rate, signed=True)}",
     )
     story.expect((accrued < 0) == (before.value > 0), "its sign: a positive rate is paid by longs, and we are long")
 

@@ -22,7 +22,7 @@ class Story:
         self.console = console
         self.kept = 0
         self._clock = clock
-        self._pause = pause
+        self.pause = pause
         self._acts = 0
 
     def line(self, markup: str, style: str | None = None) -> None:
@@ -62,7 +62,7 @@ class Story:
         self.kept += 1
         self.console.print(Text.assemble(("  ok ", "bold green"), what), soft_wrap=True)
 
-    async def breathe(self, times: float = 1.0) -> None:
+    async def breathe(self) -> None:
         """Leave time to read."""
-        if self._pause:
-            await self._clock.sleep(self._pause * times)
+        if self.pause:
+            await self._clock.sleep(self.pause)
