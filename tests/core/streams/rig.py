@@ -464,7 +464,7 @@ class Rig:
         self.clock = ManualClock()
         self.source = ToySource(traits)
         self.respond: Responder = acknowledge
-        self.connector = ToyConnector(self.source, self.clock, self.respond)
+        self.connector = ToyConnector(self.source, self.clock, self._respond)
         self.reads = ToyReads()
         self.sources_opened = 0
         self.hub = StreamHub(
@@ -478,6 +478,10 @@ class Rig:
             settings=settings,
             tracker=tracker,
         )
+
+    def _respond(self, sent: Sent) -> Sequence[Incoming] | None:
+        """Ask whatever ``respond`` is now: tests change it under way."""
+        return self.respond(sent)
 
     def _open_source(self, subscriptions: Sequence[Subscription]) -> ToySource:
         self.sources_opened += 1
