@@ -7,13 +7,18 @@ Models are validated when anybody builds one. Decoders that have already typed a
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Annotated, Any, ClassVar, Self, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
 _EMPTY: frozenset[str] = frozenset()
+
+
+_NUMERIC = re.compile(r"\s*[-+]?[0-9_.]+(?:[eE][-+]?[0-9]+)?\s*")
 
 
 def _refuse_float(value: object) -> object:
@@ -21,6 +26,22 @@ def _refuse_float(value: object) -> object:
     if isinstance(value, float | bool):
         msg = f"{value!r} is a {type(value).__name__}; pass a Decimal, an int or a string"
         raise ValueError(msg)  # noqa: TRY004 - pydantic turns ValueError, not TypeError, into a located error
+    return value
+
+
+def _refuse_number(value: object) -> object:
+    """A bare number says neither seconds nor milliseconds, and a guess is off by a thousand."""
+    if isinstance(value, int | float | Decimal) or (isinstance(value, str) and _NUMERIC.fullmatch(value)):
+        msg = f"{value!r} is a bare number; pass a datetime, or use perpkit.core.clock.from_ms"
+        raise ValueError(msg)
+    return value
+
+
+def _refuse_unitless(value: object, info: ValidationInfo) -> object:
+    """Only our own JSON writes a length of time as a number, always in seconds."""
+    if info.mode != "json" and isinstance(value, int | float | Decimal):
+        msg = f"{value!r} is a bare number; pass a timedelta"
+        raise ValueError(msg)
     return value
 
 
@@ -40,8 +61,11 @@ Size = Annotated[Decimal, BeforeValidator(_refuse_float), Field(gt=0)]
 NonNegative = Annotated[Decimal, BeforeValidator(_refuse_float), Field(ge=0)]
 """A finite decimal that is zero or more."""
 
-UtcTime = Annotated[AwareDatetime, AfterValidator(_to_utc)]
+UtcTime = Annotated[AwareDatetime, BeforeValidator(_refuse_number), AfterValidator(_to_utc)]
 """An aware instant, kept in UTC."""
+
+Duration = Annotated[timedelta, BeforeValidator(_refuse_unitless)]
+"""A length of time."""
 
 M = TypeVar("M", bound="Model")
 
@@ -51,44 +75,67 @@ class Model(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=False, ser_json_timedelta="float")
 
-    _defaults: ClassVar[dict[str, Any]] = {}
-    _names: ClassVar[set[str]] = set()
-
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
-        """Remember defaults and names once, for :meth:`trusted`."""
+        """Make the class's own :meth:`trusted`."""
         super().__pydantic_init_subclass__(**kwargs)
-        cls._names = set(cls.model_fields)
-        cls._defaults = {
-            name: field.get_default(call_default_factory=False)
-            for name, field in cls.model_fields.items()
-            if not field.is_required()
-        }
+        cls.trusted = _trusted_builder(cls)  # type: ignore[method-assign]
 
     @classmethod
     def trusted(cls, **values: Any) -> Self:
         """
         Build without validating. For decoders whose values the wire layer has already typed and checked.
 
-        The caller answers for it that every required field is there, that decimals are finite and that instants
-        are aware UTC.
+        The caller answers for it that decimals are finite and that instants are aware UTC.
+
+        Raises:
+            TypeError: A field is missing or unknown.
         """
-        # Every event of every stream comes through here: slots are set by their descriptors, and all of a class
-        # share one set of names (pydantic copies it before it changes it; frozen models never do).
-        self = _new(cls)
-        _set(self, "__dict__", cls._defaults | values)
-        _set_fields_set(self, cls._names)
-        _set_extra(self, None)
-        _set_private(self, None)
-        return self
+        # Each subclass has its own, made in __pydantic_init_subclass__.
+        raise TypeError(f"{cls.__name__} has no fields to build")
 
     def replace(self, **changes: Any) -> Self:
         """Return a validated copy with some fields changed."""
         return type(self).model_validate({**self.__dict__, **changes})
 
 
-_new = object.__new__
-_set = object.__setattr__
+_set_dict = object.__setattr__
 _set_fields_set = BaseModel.__dict__["__pydantic_fields_set__"].__set__
 _set_extra = BaseModel.__dict__["__pydantic_extra__"].__set__
 _set_private = BaseModel.__dict__["__pydantic_private__"].__set__
+
+
+def _trusted_builder(cls: type[M]) -> Callable[..., M]:
+    """
+    Write the function that builds one model from its fields by name, as ``dataclasses`` writes an ``__init__``.
+
+    Every event of every stream is built by one of these, so it does nothing twice: one call binds the values and the
+    defaults, and all instances share one set of names (pydantic copies it before changing it; frozen models never do).
+    """
+    fields = cls.model_fields
+    defaults = {
+        name: field.get_default(call_default_factory=True) for name, field in fields.items() if not field.is_required()
+    }
+    names = [*(name for name in fields if name not in defaults), *defaults]
+    arguments = ", ".join(f"{name}=_default_{name}" if name in defaults else name for name in names)
+    source = (
+        f"def trusted(*, {arguments}):\n"
+        "    self = _new(_cls)\n"
+        f"    _set_dict(self, '__dict__', {{{', '.join(f'{name!r}: {name}' for name in fields)}}})\n"
+        "    _set_fields_set(self, _names)\n"
+        "    _set_extra(self, None)\n"
+        "    _set_private(self, None)\n"
+        "    return self\n"
+    )
+    scope: dict[str, Any] = {
+        "_cls": cls,
+        "_names": set(fields),
+        "_new": object.__new__,
+        "_set_dict": _set_dict,
+        "_set_extra": _set_extra,
+        "_set_fields_set": _set_fields_set,
+        "_set_private": _set_private,
+        **{f"_default_{name}": value for name, value in defaults.items()},
+    }
+    exec(source, scope)  # noqa: S102 - the source holds field names of our own classes and nothing else
+    return staticmethod(scope["trusted"])

@@ -1,0 +1,298 @@
+"""
+From the text of a WebSocket frame to what the user works with.
+
+perpkit: the whole of its stream engine without a socket: the link's reader, the plugin's decoder, the feed with its
+deduplication and ordering, the consumer's queue, and the event taken out of it. ccxt.pro: its client parses the same
+text and calls ``handle_message``, which parses and stores; handing the result to a waiting task is not counted for it.
+
+Before timing, both are compared: the same numbers must come out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import statistics
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterator, Sequence
+from decimal import Decimal
+from time import perf_counter
+from typing import Any
+
+from benchmarks.harness import Ratio, Result, rows_in_us
+from benchmarks.payloads import CHANNELS, MARKET, Frames
+from perpkit.adapters.paradex import decode, schema, wire
+from perpkit.adapters.paradex.memory import Balances, OrderMemory
+from perpkit.adapters.paradex.stream import ParadexStream
+from perpkit.core.catalog import MarketCatalog
+from perpkit.core.clock import SystemClock
+from perpkit.core.models import Channel, Event, StreamState, StreamStatus, Subscription
+from perpkit.core.streams.delivery import EventStream
+from perpkit.core.streams.hub import StreamHub
+from perpkit.core.transport.redact import Redactor, Secret
+from perpkit.core.transport.ws import Closed
+
+ROUNDS = 31
+FRAMES = 300
+"""Of each kind, in each round, for each subject."""
+
+GOALS = {"trade": 4, "order": 4, "book, 15 levels a side": 3, "funding": 3}
+
+FOLLOWED = {
+    "trade": Channel.TRADES,
+    "order": Channel.ORDERS,
+    "book, 15 levels a side": Channel.BOOK,
+    "funding": Channel.FUNDING,
+}
+
+
+class Feeder:
+    """
+    A connection that answers requests, and plays frames as fast as they are taken. After each frame the consumer takes
+    its event, within the same turn of the loop: nothing waits in a queue and nothing is folded.
+    """
+
+    closed: Closed | None = None
+
+    def __init__(self) -> None:
+        self.first: Sequence[str] = ()
+        """What the venue sends at once after a subscription."""
+        self._answers: asyncio.Queue[str] = asyncio.Queue()
+        self._frames: Iterator[str] = iter(())
+        self._stream: EventStream | None = None
+        self._taken: list[Event] | None = None
+        self._began = 0.0
+        self._done: asyncio.Future[float] | None = None
+        self._due = False
+
+    async def send(self, data: str | bytes) -> None:
+        """Confirm whatever is asked."""
+        asked = json.loads(data)
+        channel = asked["params"].get("channel")
+        self._answers.put_nowait(json.dumps({"jsonrpc": "2.0", "result": {"channel": channel}, "id": asked["id"]}))
+        if asked["method"] == "subscribe":
+            for frame in self.first:
+                self._answers.put_nowait(frame)
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """End it."""
+        self.closed = Closed(code, reason, clean=True, by_us=True)
+
+    async def play(self, frames: Sequence[str], stream: EventStream, taken: list[Event] | None = None) -> float:
+        """Return the seconds from the first frame to the last event in the consumer's hands."""
+        self._frames, self._stream, self._taken = iter(frames), stream, taken
+        self._done = asyncio.get_running_loop().create_future()
+        self._answers.put_nowait("")
+        return await self._done
+
+    def __aiter__(self) -> AsyncIterator[str]:
+        return self
+
+    async def __anext__(self) -> str:
+        while True:
+            if self._due:
+                self._take()
+            frame = next(self._frames, None)
+            if frame is not None:
+                self._due = True
+                return frame
+            if self._done is not None and not self._done.done():
+                self._done.set_result(perf_counter() - self._began)
+            answer = await self._answers.get()
+            if answer:
+                return answer
+            self._began = perf_counter()
+
+    def _take(self) -> None:
+        self._due = False
+        reader = self._stream.__anext__()
+        try:
+            reader.send(None)
+        except StopIteration as got:
+            if self._taken is not None:
+                self._taken.append(got.value)
+        else:
+            raise RuntimeError("a frame brought no event")
+
+
+class Connector:
+    """Gives the feeder to the link that asks for a connection."""
+
+    def __init__(self) -> None:
+        self.feeder = Feeder()
+
+    async def connect(self, endpoint: object, traits: object) -> Feeder:
+        """Return the one connection."""
+        return self.feeder
+
+
+class Tokens:
+    """A token to sign in with."""
+
+    async def token(self) -> Secret:
+        """Return it."""
+        return Secret("benchmark")
+
+
+class OfPerpkit:
+    """perpkit's stream engine around a feeder for each channel."""
+
+    def __init__(self) -> None:
+        clock = SystemClock()
+        row = wire.read(schema.Market, json.dumps(MARKET), what="market")
+        self.market = decode.market(row, clock.now())
+        self._catalog = MarketCatalog("paradex", clock)
+        self._catalog.replace([self.market])
+        self._clock = clock
+        self._open: dict[str, tuple[StreamHub, Connector, EventStream]] = {}
+
+    async def open(self, kind: str, first: Sequence[str]) -> None:
+        """Bring one channel up with these frames until it is live, and read what came meanwhile."""
+        source = ParadexStream(
+            url="ws://127.0.0.1/v1",
+            markets=self._catalog,
+            tokens=Tokens(),
+            orders=OrderMemory(),
+            balances=Balances(),
+            redactor=Redactor(),
+            book_interval="100ms",
+        )
+        connector = Connector()
+        connector.feeder.first = first
+        hub = StreamHub(
+            venue="paradex",
+            open_source=lambda _: source,
+            reads=None,
+            supports=lambda _: False,
+            connector=connector,
+            clock=self._clock,
+            rng=random.Random(1),
+        )
+        stream = hub.open([Subscription(channel=FOLLOWED[kind], market=self.market)])
+        self._open[kind] = hub, connector, stream
+        async with asyncio.timeout(10):
+            while True:
+                event = await anext(stream)
+                if isinstance(event, StreamStatus) and event.state is StreamState.LIVE:
+                    break
+            await asyncio.sleep(0.05)
+            while stream.backlog:
+                await anext(stream)
+
+    async def play(self, kind: str, frames: Sequence[str], taken: list[Event] | None = None) -> float:
+        """Return the seconds that these frames took."""
+        _, connector, stream = self._open[kind]
+        return await connector.feeder.play(frames, stream, taken)
+
+    async def close(self) -> None:
+        """End all."""
+        for hub, _, stream in self._open.values():
+            await stream.close()
+            await hub.close()
+
+
+class OfCcxt:
+    """ccxt.pro's client and handlers, as they stand."""
+
+    def __init__(self) -> None:
+        import ccxt.pro as ccxt
+
+        self._exchange = ccxt.paradex()
+        self._exchange.set_markets([self._exchange.parse_market(MARKET)])
+        self._client = self._exchange.client("ws://127.0.0.1/v1")
+
+    def play(self, frames: Sequence[str]) -> float:
+        """Return the seconds that these frames took."""
+        handle = self._client.handle_text_or_binary_message
+        began = perf_counter()
+        for frame in frames:
+            handle(frame)
+        return perf_counter() - began
+
+    def holds(self, kind: str) -> dict[str, Any]:
+        """Return what the exchange holds after the last frame."""
+        symbol = "BTC/USD:USDC"
+        exchange = self._exchange
+        return {
+            "trade": lambda: exchange.trades[symbol][-1],
+            "order": lambda: exchange.orders[-1],
+            "book, 15 levels a side": lambda: exchange.orderbooks[symbol],
+            "funding": lambda: exchange.fundingRates[symbol],
+        }[kind]()
+
+    async def close(self) -> None:
+        """End it."""
+        await self._exchange.close()
+
+
+def compare(kind: str, ours: Any, theirs: dict[str, Any]) -> None:
+    """Raise unless both read the same numbers from the same frame."""
+
+    def same(what: str, exact: Decimal | None, rounded: float | None) -> None:
+        if (None if exact is None else float(exact)) != rounded:
+            raise AssertionError(f"{kind} {what}: perpkit reads {exact}, ccxt {rounded}")
+
+    if kind == "funding":
+        same("rate", ours.value, theirs["fundingRate"])
+    elif kind.startswith("book"):
+        for side in ("bids", "asks"):
+            pairs = list(zip(getattr(ours, side), theirs[side], strict=True))
+            if len(pairs) != 15:
+                raise AssertionError(f"{kind}: {len(pairs)} {side}")
+            for level, (price, size) in pairs:
+                same(f"{side} price", level.price, price)
+                same(f"{side} size", level.size, size)
+    else:
+        same("price", ours.price, theirs["price"])
+        same("size", ours.size, theirs["amount"])
+        if str(ours.side) != theirs["side"]:
+            raise AssertionError(f"{kind} side: perpkit reads {ours.side}, ccxt {theirs['side']}")
+
+
+async def measure() -> dict[str, list[float]]:
+    """Return seconds a frame, for each subject and kind, one figure a round."""
+    frames, perpkit, ccxt = Frames(), OfPerpkit(), OfCcxt()
+    found: dict[str, list[float]] = defaultdict(list)
+    try:
+        for kind in CHANNELS:
+            await perpkit.open(kind, frames.take(kind, 3))
+            batch, taken = frames.take(kind, FRAMES), []
+            await perpkit.play(kind, batch, taken)
+            ccxt.play(batch)
+            if len(taken) != FRAMES:
+                raise AssertionError(f"{kind}: {len(taken)} events from {FRAMES} frames")
+            compare(kind, taken[-1], ccxt.holds(kind))
+        for _ in range(ROUNDS):
+            for kind in CHANNELS:
+                batch = frames.take(kind, FRAMES)
+                found[f"perpkit: {kind}"].append(await perpkit.play(kind, batch) / FRAMES)
+                found[f"ccxt.pro: {kind}"].append(ccxt.play(batch) / FRAMES)
+    finally:
+        await perpkit.close()
+        await ccxt.close()
+    return found
+
+
+def run() -> Result:
+    """Check that both read the same, then time them in turns."""
+    samples = asyncio.run(measure())
+    ratios = [
+        Ratio(
+            f"times faster than ccxt.pro: {kind}",
+            statistics.median(
+                theirs / ours
+                for ours, theirs in zip(samples[f"perpkit: {kind}"], samples[f"ccxt.pro: {kind}"], strict=True)
+            ),
+            GOALS[kind],
+        )
+        for kind in CHANNELS
+    ]
+    order = sorted(samples, key=lambda name: (list(CHANNELS).index(name.partition(": ")[2]), name))
+    return Result(
+        name="frames",
+        what="one WebSocket frame to a typed event in the consumer's hands",
+        rows=rows_in_us({name: samples[name] for name in order}),
+        ratios=ratios,
+        notes=["perpkit: decode, deduplicate, order, queue, take. ccxt.pro: parse and handle_message, nobody waiting."],
+    )
