@@ -16,6 +16,7 @@ from perpkit.cli.running import run
 from perpkit.cli.story import Story
 from perpkit.core.clock import SystemClock
 from perpkit.core.opening import open_venue
+from perpkit.core.transport.ratelimit import RateLimiterRegistry
 from perpkit.core.venue import Venue
 from perpkit.sim.clock import SimClock
 from perpkit.sim.venues.paradex.accounts import LocalAccount
@@ -53,7 +54,9 @@ async def _demo(seed: int, *, pause: float) -> None:
         )
         story.line(f"[bold]perpkit demo[/bold]  a local Paradex, seed {seed}: the venue's own wire, worthless money")
         story.line(f"REST {local.url}   WebSocket {local.ws_url}", style="dim")
-        ours, theirs = [await stack.enter_async_context(_open(local, account)) for account in local.accounts]
+        # Limits of their own: what else this process has asked of 127.0.0.1 is nothing to them.
+        limits = RateLimiterRegistry(clock)
+        ours, theirs = [await stack.enter_async_context(_open(local, account, limits)) for account in local.accounts]
         stage = demo_acts.Stage(story, local, ours, theirs, local.accounts[0].address)
         for act in demo_acts.ACTS:
             await act(stage)
@@ -65,7 +68,7 @@ async def _demo(seed: int, *, pause: float) -> None:
     )
 
 
-def _open(local: LocalParadex, account: LocalAccount) -> Venue:
+def _open(local: LocalParadex, account: LocalAccount, limits: RateLimiterRegistry) -> Venue:
     return open_venue(
         "paradex",
         "local",
@@ -74,5 +77,6 @@ def _open(local: LocalParadex, account: LocalAccount) -> Venue:
         private_key=account.private_key,
         account=account.address,
         clock=local.clock,
+        limits=limits,
         environ={},
     )
