@@ -55,19 +55,46 @@ class DepthCost:
 
 
 class _Ladder:
-    """One side. Prices ascend on both sides, so that the best bid is the last and the best ask the first."""
+    """
+    One side. Prices ascend on both sides, so that the best bid is the last and the best ask the first.
 
-    __slots__ = ("_is_bid", "levels", "prices")
+    A snapshot is only kept, and sorted in when somebody changes or reads the side: hashing and sorting decimals costs
+    more than everything else, and where a venue sends nothing but snapshots nobody may ever ask.
+    """
+
+    __slots__ = ("_is_bid", "_kept", "_levels", "_prices")
 
     def __init__(self, *, is_bid: bool) -> None:
         self._is_bid = is_bid
+        self._kept: list[BookLevel] | None = None
         # Equal decimals hash the same, so 1.10 finds the level of 1.1.
-        self.levels: dict[Decimal, BookLevel] = {}
-        self.prices: list[Decimal] = []
+        self._levels: dict[Decimal, BookLevel] = {}
+        self._prices: list[Decimal] = []
+
+    @property
+    def levels(self) -> dict[Decimal, BookLevel]:
+        self._sort_in()
+        return self._levels
+
+    @property
+    def prices(self) -> list[Decimal]:
+        self._sort_in()
+        return self._prices
+
+    def _sort_in(self) -> None:
+        if self._kept is not None:
+            self._levels = {level[0]: level for level in self._kept}
+            self._prices = sorted(self._levels)
+            self._kept = None
 
     def replace(self, levels: Iterable[BookLevel]) -> None:
-        self.levels = {level[0]: level for level in levels if level[1] > _ZERO}
-        self.prices = sorted(self.levels)
+        self._kept = [level for level in levels if level[1] > _ZERO]
+
+    def best_price(self) -> Decimal | None:
+        if self._kept is None:
+            return self._prices[-1 if self._is_bid else 0] if self._prices else None
+        prices = [level[0] for level in self._kept]
+        return (max(prices) if self._is_bid else min(prices)) if prices else None
 
     def change(self, changes: Iterable[BookLevel]) -> None:
         levels, prices = self.levels, self.prices
@@ -81,22 +108,24 @@ class _Ladder:
                 del prices[bisect_left(prices, price)]
 
     def trim(self, depth: int) -> None:
-        excess = len(self.prices) - depth
+        prices, levels = self.prices, self.levels
+        excess = len(prices) - depth
         if excess > 0:
-            gone = self.prices[:excess] if self._is_bid else self.prices[-excess:]
-            del self.prices[slice(None, excess) if self._is_bid else slice(-excess, None)]
+            gone = prices[:excess] if self._is_bid else prices[-excess:]
+            del prices[slice(None, excess) if self._is_bid else slice(-excess, None)]
             for price in gone:
-                del self.levels[price]
+                del levels[price]
 
     def best(self) -> BookLevel | None:
-        return self.levels[self.prices[-1 if self._is_bid else 0]] if self.prices else None
+        price = self.best_price()
+        return self.levels[price] if price is not None else None
 
     def top(self, depth: int | None) -> tuple[BookLevel, ...]:
-        levels = self.levels
+        prices, levels = self.prices, self.levels
         if self._is_bid:
-            chosen = self.prices[::-1] if depth is None else self.prices[: -depth - 1 : -1]
+            chosen = prices[::-1] if depth is None else prices[: -depth - 1 : -1]
         else:
-            chosen = self.prices if depth is None else self.prices[:depth]
+            chosen = prices if depth is None else prices[:depth]
         return tuple([levels[price] for price in chosen])
 
 
@@ -245,9 +274,9 @@ class OrderBook:
         if message.ts_venue is not None:
             self._ts_venue = message.ts_venue
         self._ts_received = message.ts_received
-        bids, asks = self._bids.prices, self._asks.prices
-        if bids and asks and bids[-1] >= asks[0]:
-            self._stale_reason = f"crossed: best bid {bids[-1]} is not below best ask {asks[0]}"
+        bid, ask = self._bids.best_price(), self._asks.best_price()
+        if bid is not None and ask is not None and bid >= ask:
+            self._stale_reason = f"crossed: best bid {bid} is not below best ask {ask}"
             return BookOutcome.GAP
         if self._depth is not None:
             self._bids.trim(self._depth)

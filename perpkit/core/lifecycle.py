@@ -53,6 +53,8 @@ def merge(known: Order | None, seen: Order) -> Order | None:
     """
     if known is None:
         return _with_progress(seen)
+    if _simply_follows(known, seen):
+        return seen
     if _is_older(seen, known):
         newer, older = known, seen
     else:
@@ -77,10 +79,40 @@ def merge(known: Order | None, seen: Order) -> Order | None:
     return None if same_order(known, merged) else merged
 
 
+def _simply_follows(known: Order, seen: Order) -> bool:
+    """
+    Return whether ``seen`` is the next state of a standing order and leaves nothing out, so that it holds as it is.
+
+    That is what nearly every update of a stream is; judging it field by field takes ten times as long.
+    """
+    if known.sequence is None or seen.sequence is None or seen.sequence <= known.sequence:
+        return False
+    status, before = seen.status, known.status
+    if status not in _PLAIN_STEPS.get(before, ()) or seen.filled_size < known.filled_size:
+        return False
+    if seen.filled_size > seen.size or (seen.filled_size and status is OrderStatus.OPEN):
+        return False
+    if seen.ts_received < known.ts_received or seen.created_at != known.created_at:
+        return False
+    # Whatever it does not say must be nothing that is known already.
+    held = known.__dict__
+    return not any(value is None and held[name] is not None for name, value in seen.__dict__.items())
+
+
+# Steps that are news by the status alone, and need no second look at who is right about it.
+_PLAIN_STEPS = {
+    OrderStatus.PENDING: frozenset({OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED, OrderStatus.FILLED}),
+    OrderStatus.OPEN: frozenset({OrderStatus.PARTIALLY_FILLED, OrderStatus.FILLED, OrderStatus.CANCELED}),
+    OrderStatus.PARTIALLY_FILLED: frozenset({OrderStatus.FILLED, OrderStatus.CANCELED}),
+}
+
+
 def same_order(one: Order | None, other: Order | None) -> bool:
     """Return whether two tellings say the same, whenever each was received."""
-    if one is None or other is None:
-        return one is other
+    if one is other:
+        return True
+    if one is None or other is None or one.status is not other.status or one.filled_size != other.filled_size:
+        return False
     return _told(one) == _told(other)
 
 

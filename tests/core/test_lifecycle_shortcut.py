@@ -1,0 +1,79 @@
+"""The short way of judging an order's next state says what the long way says."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+
+from perpkit.core import lifecycle
+from perpkit.core.errors import RejectReason
+from perpkit.core.models import Order, OrderStatus, OrderType, Side
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+times = st.integers(0, 2).map(lambda seconds: START + timedelta(seconds=seconds))
+
+
+@st.composite
+def tellings(draw: st.DrawFn) -> Order:
+    """One telling of one order, as complete or sparse as venues tell them."""
+    return Order.trusted(
+        market_id="BTC-USD-PERP@paradex",
+        venue_order_id=draw(st.sampled_from([None, "v1"])),
+        client_order_id=draw(st.sampled_from([None, "c1"])),
+        side=Side.BUY,
+        type=OrderType.LIMIT,
+        status=draw(st.sampled_from(list(OrderStatus))),
+        size=Decimal(draw(st.integers(1, 3))),
+        filled_size=Decimal(draw(st.integers(0, 3))),
+        price=Decimal(draw(st.integers(1, 2))),
+        average_price=draw(st.sampled_from([None, Decimal(1), Decimal(2)])),
+        reject_reason=draw(st.sampled_from([None, RejectReason.MARGIN])),
+        status_message=draw(st.sampled_from([None, "a word"])),
+        created_at=draw(st.none() | times),
+        updated_at=draw(st.none() | times),
+        sequence=draw(st.sampled_from([None, 1, 2, 3])),
+        ts_received=draw(times),
+    )
+
+
+CHANGING = ["status", "filled_size", "average_price", "size", "price", "reject_reason", "sequence", "ts_received"]
+
+
+@settings(max_examples=1000, deadline=None)
+@given(known=tellings(), other=tellings(), changed=st.sets(st.sampled_from([*CHANGING, "created_at", "updated_at"])))
+def test_the_short_way_says_what_the_long_way_says(known: Order, other: Order, changed: set[str]):
+    """Wherever an update is taken as it is, field by field judging would have given the same order."""
+    changes = {name: getattr(other, name) for name in {*changed, "status", "sequence"}}
+    seen = Order.trusted(**{**known.__dict__, **changes})
+    if not lifecycle._simply_follows(known, seen):
+        return
+    event("taken as it is")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lifecycle, "_simply_follows", lambda *_: False)
+        assert lifecycle.merge(known, seen) == seen
+
+
+def test_the_short_way_is_taken_by_an_ordinary_update():
+    """Taken, open and filled, as a stream tells it: no state of them needs the long way."""
+    first = Order.trusted(
+        market_id="BTC-USD-PERP@paradex",
+        venue_order_id="v1",
+        side=Side.BUY,
+        type=OrderType.LIMIT,
+        status=OrderStatus.PENDING,
+        size=Decimal(1),
+        price=Decimal(10),
+        sequence=1,
+        created_at=START,
+        updated_at=START,
+        ts_received=START,
+    )
+    standing = first.replace(status=OrderStatus.OPEN, sequence=2)
+    filled = first.replace(status=OrderStatus.FILLED, sequence=3, filled_size=Decimal(1), average_price=Decimal(10))
+    assert lifecycle._simply_follows(first, standing)
+    assert lifecycle._simply_follows(standing, filled)
+    assert not lifecycle._simply_follows(filled, standing)
