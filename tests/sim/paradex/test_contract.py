@@ -28,7 +28,7 @@ NOT_SERVED = {"/rfq[.{rfq_id}]": "requests for quotes are for options", "/tradeb
 async def trade(sim, trader, quote):
     """Leave a position, an open order, a closed one, funding, a liquidation and a transfer behind."""
     quote("SELL", "100000", "100")
-    quote("BUY", "96500", "200")
+    quote("BUY", "96500", "100")
     await trader.place(type="MARKET", price="0", size="1")
     sim.clock.advance(timedelta(hours=1))
     trader.token = (await trader.sign_in()).body["jwt_token"]
