@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -135,3 +136,18 @@ async def eventually(met: Callable[[], Any], what: str) -> Any:
                 await asyncio.sleep(0.005)
     except TimeoutError:
         pytest.fail(f"waited for {what}")
+
+
+async def while_time_passes(
+    local: LocalParadex, work: Awaitable[Any], *, step: timedelta = timedelta(milliseconds=500)
+) -> Any:
+    """Await something that waits on the clock, and move the clock meanwhile."""
+    task = asyncio.ensure_future(work)
+    try:
+        async with asyncio.timeout(IN_TIME):
+            while not task.done():
+                local.control.advance(step)
+                await asyncio.sleep(0)
+    finally:
+        task.cancel()
+    return await task
