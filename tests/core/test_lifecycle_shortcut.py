@@ -44,7 +44,7 @@ CHANGING = ["status", "filled_size", "average_price", "size", "price", "reject_r
 
 
 @settings(max_examples=1000, deadline=None)
-@given(known=tellings(), other=tellings(), changed=st.sets(st.sampled_from([*CHANGING, "created_at", "updated_at"])))
+@given(known=tellings(), other=tellings(), changed=st.sets(st.sampled_from(CHANGING), max_size=3))
 def test_the_short_way_says_what_the_long_way_says(known: Order, other: Order, changed: set[str]):
     """Wherever an update is taken as it is, field by field judging would have given the same order."""
     known = Order.trusted(**{**known.__dict__, "sequence": 1})
