@@ -117,7 +117,7 @@ def balances_table(balances: list[Balance]) -> Table:
 
 def positions_table(positions: list[Position]) -> Table:
     """Return a row for each position, its size signed."""
-    columns = (">size", ">entry", ">mark", ">unrealized PnL", ">funding owed", ">liquidation", ">leverage", "margin")
+    columns = (">size", ">entry", ">mark", ">PnL", ">funding", ">liquidation", ">leverage", "margin")
     made = render.table("positions", "market", *columns)
     for each in positions:
         render.row(

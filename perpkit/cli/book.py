@@ -190,7 +190,7 @@ async def drawn(view: BookView, clock: Clock, *, enabled: bool) -> AsyncIterator
     if not enabled:
         yield
         return
-    with Live(view(clock.now()), console=render.out(), auto_refresh=False) as live:
+    with Live(view(clock.now()), console=render.out(), auto_refresh=False) as live, render.drawn_over(view):
 
         async def draw() -> None:
             while True:

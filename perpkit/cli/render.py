@@ -98,8 +98,24 @@ def note(message: str) -> None:
     err().print(Text(redactor().text(message), style="yellow"), soft_wrap=True)
 
 
+_views: list[object] = []
+"""Live views that are drawn now. Of the process and not of a task: the tasks that warn are not those that draw."""
+
+
+@contextmanager
+def drawn_over(view: object) -> Iterator[None]:
+    """Hold warnings back while a live view is drawn, which they would tear; the view tells how the stream is."""
+    _views.append(view)
+    try:
+        yield
+    finally:
+        _views.remove(view)
+
+
 def warning(message: str) -> None:
     """Write what a component logged as one dim line on stderr."""
+    if _views:
+        return
     err().print(Text(f"warning: {redactor().text(message)}", style="dim yellow"), soft_wrap=True)
 
 

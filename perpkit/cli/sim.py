@@ -78,12 +78,16 @@ def _instructions(venue: str, local: LocalParadex, seed: int) -> str:
         "",
         "To use it, paste this into another terminal (the keys are worthless anywhere else):",
         "",
-        f"  export PERPKIT_ENVIRONMENT=local PERPKIT_REST_URL={local.url} PERPKIT_WS_URL={local.ws_url}",
+        "  export PERPKIT_ENVIRONMENT=local",
+        f"  export PERPKIT_REST_URL={local.url}",
+        f"  export PERPKIT_WS_URL={local.ws_url}",
     ]
+    prefix = venue.upper()
     for number, account in enumerate(local.accounts, 1):
-        exports = f"export PARADEX_ACCOUNT={account.address} PARADEX_PRIVATE_KEY={account.private_key}"
         # One account is ready to paste as it stands; the others wait behind a comment sign.
-        lines.append(f"  {exports}" if number == 1 else f"  # account {number}: {exports}")
+        sign = "" if number == 1 else f"# account {number}: "
+        lines.append(f"  {sign}export {prefix}_ACCOUNT={account.address}")
+        lines.append(f"  {sign}export {prefix}_PRIVATE_KEY={account.private_key}")
     lines += ["", f"then try:  perpkit check {venue}    perpkit book {venue} BTC-USD-PERP", "", "ctrl-C stops it."]
     return "\n".join(lines) + "\n"
 
