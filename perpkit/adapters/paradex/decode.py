@@ -12,6 +12,8 @@ import logging
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
+from operator import itemgetter
 from typing import Final
 
 from pydantic import ValidationError
@@ -111,6 +113,18 @@ def _refuse(what: str, problem: str) -> DecodeError:
     return DecodeError(f"{what}: {problem}", venue=VENUE)
 
 
+@lru_cache(maxsize=65_536)
+def _number(text: str) -> Decimal:
+    """Read a finite number. Prices, sizes and rates come again and again, and a Decimal never changes."""
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        raise _refuse("a number", f"{text[:40]!r} is not a number") from None
+    if not value.is_finite():
+        raise _refuse("a number", f"{text[:40]!r} is not a finite number")
+    return value
+
+
 def number(text: str, what: str) -> Decimal | None:
     """
     Read a quantity that may be blank.
@@ -121,12 +135,21 @@ def number(text: str, what: str) -> Decimal | None:
     if not text:
         return None
     try:
-        value = Decimal(text)
-    except InvalidOperation:
-        raise _refuse(what, f"{text[:40]!r} is not a number") from None
-    if not value.is_finite():
-        raise _refuse(what, f"{text[:40]!r} is not a finite number")
-    return value
+        return _number(text)
+    except DecodeError as error:
+        raise _refuse(what, error.message.partition(": ")[2]) from None
+
+
+def finite(value: Decimal, what: str) -> Decimal:
+    """
+    Return a quantity as it is; the wire layer reads 'NaN' as a number too.
+
+    Raises:
+        DecodeError: It is not finite; the message names it.
+    """
+    if value.is_finite():
+        return value
+    raise _refuse(what, f"{value} is not a finite number")
 
 
 def positive(text: str, what: str) -> Decimal | None:
@@ -204,8 +227,25 @@ def _base(row: schema.Market) -> str:
     return row.symbol.removesuffix(suffix) if row.symbol.endswith(suffix) else row.base_currency
 
 
+@lru_cache(maxsize=256)
+def _period(hours: Decimal) -> timedelta | None:
+    """Return how long a rate's period is; None for zero, which is none."""
+    return _hours(hours) if finite(hours, "funding_period_hours") > 0 else None
+
+
 def _hours(hours: Decimal) -> timedelta:
     return timedelta(microseconds=int(hours * 3_600_000_000))
+
+
+_ids: dict[str, tuple[Market, str]] = {}
+
+
+def _id(listed: Market) -> str:
+    """Return a market's id, which the model puts together anew at each look, and a busy stream looks often."""
+    known = _ids.get(listed.symbol)
+    if known is None or known[0] is not listed:
+        known = _ids[listed.symbol] = (listed, listed.id)
+    return known[1]
 
 
 def _market_status(row: schema.Market, now: datetime) -> MarketStatus:
@@ -240,13 +280,13 @@ def trading_fees(listed: Market, account: schema.AccountFees | None) -> TradingF
         taker = taker if taker is not None else number(account.taker_rate, "taker_rate")
     if maker is None or taker is None:
         raise _refuse(f"fees of {listed.id}", "neither the market nor the account names them")
-    return TradingFees(market_id=listed.id, maker=maker, taker=taker)
+    return TradingFees(market_id=_id(listed), maker=maker, taker=taker)
 
 
 def ticker(row: schema.MarketSummary, listed: Market, received: datetime) -> Ticker:
     """Decode one market's prices. The 24-hour volume is in USD, so it is a notional."""
     return Ticker.trusted(
-        market_id=listed.id,
+        market_id=_id(listed),
         bid_price=positive(row.bid, "bid"),
         ask_price=positive(row.ask, "ask"),
         last_price=positive(row.last_traded_price, "last_traded_price"),
@@ -262,9 +302,9 @@ def ticker(row: schema.MarketSummary, listed: Market, received: datetime) -> Tic
 def order_book(row: schema.OrderBook, listed: Market, received: datetime) -> BookSnapshot:
     """Decode a REST book, best levels first."""
     return BookSnapshot.trusted(
-        market_id=listed.id,
-        bids=tuple(BookLevel(price, size) for price, size in sorted(row.bids or (), reverse=True) if size > 0),
-        asks=tuple(BookLevel(price, size) for price, size in sorted(row.asks or ()) if size > 0),
+        market_id=_id(listed),
+        bids=_best_first([BookLevel(price, size) for price, size in row.bids or ()], reverse=True),
+        asks=_best_first([BookLevel(price, size) for price, size in row.asks or ()], reverse=False),
         sequence=row.seq_no,
         ts_venue=_moment(row.last_updated_at),
         ts_received=received,
@@ -284,26 +324,28 @@ def book_update(row: schema.OrderBookUpdate, listed: Market, received: datetime)
     asks: list[BookLevel] = []
     sides = {"BUY": bids, "SELL": asks}
     try:
-        for levels in (row.inserts, row.updates):
-            for level in levels or ():
-                sides[level.side].append(BookLevel(level.price, level.size))
-        if row.update_type == "s":
-            return BookSnapshot.trusted(
-                market_id=listed.id,
-                bids=tuple(sorted((level for level in bids if level.size), reverse=True)),
-                asks=tuple(sorted(level for level in asks if level.size)),
-                sequence=row.seq_no,
-                ts_venue=_moment(row.last_updated_at),
-                ts_received=received,
-            )
-        for level in row.deletes or ():
-            sides[level.side].append(BookLevel(level.price, _ZERO))
+        for level in row.inserts or ():
+            sides[level.side].append(_new(BookLevel, (_number(level.price), _number(level.size))))
+        for level in row.updates or ():
+            sides[level.side].append(_new(BookLevel, (_number(level.price), _number(level.size))))
+        if row.update_type == "d":
+            for level in row.deletes or ():
+                sides[level.side].append(_new(BookLevel, (_number(level.price), _ZERO)))
     except KeyError as exc:
         raise _refuse(f"book of {listed.id}", f"a level's side {exc} is neither BUY nor SELL") from None
+    if row.update_type == "s":
+        return BookSnapshot.trusted(
+            market_id=_id(listed),
+            bids=_best_first(bids, reverse=True),
+            asks=_best_first(asks, reverse=False),
+            sequence=row.seq_no,
+            ts_venue=_moment(row.last_updated_at),
+            ts_received=received,
+        )
     if row.update_type != "d":
         raise _refuse(f"book of {listed.id}", f"update_type {row.update_type!r} is neither 's' nor 'd'")
     return BookDelta.trusted(
-        market_id=listed.id,
+        market_id=_id(listed),
         bids=tuple(bids),
         asks=tuple(asks),
         previous_sequence=row.seq_no - 1,
@@ -311,6 +353,16 @@ def book_update(row: schema.OrderBookUpdate, listed: Market, received: datetime)
         ts_venue=_moment(row.last_updated_at),
         ts_received=received,
     )
+
+
+# A named tuple's own constructor takes twice as long, and a book has thirty of them.
+_new = tuple.__new__
+_price = itemgetter(0)
+
+
+def _best_first(levels: list[BookLevel], *, reverse: bool) -> tuple[BookLevel, ...]:
+    levels.sort(key=_price, reverse=reverse)
+    return tuple([level for level in levels if level.size])
 
 
 def _unique(kind: str, identity: str) -> str:
@@ -330,10 +382,10 @@ def trade(row: schema.Trade, listed: Market, received: datetime) -> Trade:
     """Decode one trade of the tape; the side is the taker's."""
     return Trade.trusted(
         trade_id=_unique(row.trade_type, row.id),
-        market_id=listed.id,
+        market_id=_id(listed),
         side=_side(row.side, f"trade {row.id}"),
-        price=row.price,
-        size=row.size,
+        price=finite(row.price, "trade price"),
+        size=finite(row.size, "trade size"),
         kind=_fill_kind(row.trade_type),
         ts_venue=from_ms(row.created_at),
         ts_received=received,
@@ -343,7 +395,7 @@ def trade(row: schema.Trade, listed: Market, received: datetime) -> Trade:
 def candle(row: schema.Kline, listed: Market, interval: timedelta) -> Candle:
     """Decode one bar."""
     return Candle.trusted(
-        market_id=listed.id,
+        market_id=_id(listed),
         opened_at=from_ms(row.opened_at),
         interval=interval,
         open=row.open,
@@ -367,7 +419,7 @@ def funding_from_summary(row: schema.MarketSummary, listed: Market, received: da
     if value is None or listed.funding_interval is None:
         return None
     return FundingRate.trusted(
-        market_id=listed.id,
+        market_id=_id(listed),
         value=value,
         period=listed.funding_interval,
         kind=FundingKind.CURRENT,
@@ -390,20 +442,20 @@ def funding(
 
     The period is the row's own: it may have changed since the market's listing was read.
     """
-    value = number(row.funding_rate, f"funding_rate of {row.market}")
+    value = number(row.funding_rate, "funding_rate")
     hours = row.funding_period_hours
-    period = _hours(hours) if hours is not None and hours > 0 else listed.funding_interval
+    period = _period(hours) if hours is not None else listed.funding_interval
     if value is None or period is None:
         return None
     return FundingRate.trusted(
-        market_id=listed.id,
+        market_id=_id(listed),
         value=value,
         period=period,
         kind=kind,
         accrual=FundingAccrual.CONTINUOUS,
         effective_at=from_ms(row.created_at),
         notional_price=PriceKind.INDEX,
-        funding_index=number(row.funding_index, f"funding_index of {row.market}"),
+        funding_index=number(row.funding_index, "funding_index"),
         source=source,
         ts_received=received,
     )
@@ -413,7 +465,7 @@ def funding_payment(row: schema.FundingPayment, listed: Market, received: dateti
     """Decode one payment: from the account's view, positive when received."""
     return FundingPayment.trusted(
         payment_id=row.id,
-        market_id=listed.id,
+        market_id=_id(listed),
         amount=row.payment,
         asset=listed.instrument.settle,
         ts_venue=from_ms(row.created_at),
@@ -470,7 +522,7 @@ def position(row: schema.Position, listed: Market, received: datetime) -> Positi
     settled = number(row.realized_positional_funding_pnl, f"{what} realized_positional_funding_pnl")
     realized = number(row.realized_positional_pnl, f"{what} realized_positional_pnl")
     return Position.trusted(
-        market_id=listed.id,
+        market_id=_id(listed),
         size=size,
         entry_price=positive(row.average_entry_price, f"{what} average_entry_price") if size else None,
         unrealized_pnl=unrealized - (accrued or _ZERO) if unrealized is not None else None,
@@ -498,7 +550,7 @@ def leverage(row: schema.MarginEntry | schema.MarginUpdate, listed: Market) -> L
     if mode is MarginMode.ISOLATED and isinstance(row, schema.MarginEntry) and row.isolated_margin_leverage:
         value = row.isolated_margin_leverage
     return LeverageSetting(
-        market_id=listed.id, leverage=Decimal(value), margin_mode=mode, max_leverage=listed.max_leverage
+        market_id=_id(listed), leverage=Decimal(value), margin_mode=mode, max_leverage=listed.max_leverage
     )
 
 
@@ -520,12 +572,12 @@ def order(row: schema.Order, listed: Market, received: datetime, *, is_stream: b
     kind = ORDER_TYPES.get(row.type)
     if kind is None:
         raise _refuse(what, f"type {row.type!r} is not in the contract")
-    filled = row.size - row.remaining_size
+    filled = finite(row.size, what) - finite(row.remaining_size, what)
     if filled < 0 or row.remaining_size < 0:
         raise _refuse(what, f"remaining_size {row.remaining_size} does not fit size {row.size}")
     status, reason = _order_status(row, filled)
     return Order.trusted(
-        market_id=listed.id,
+        market_id=_id(listed),
         venue_order_id=row.id,
         client_order_id=row.client_id or None,
         side=_side(row.side, what),
@@ -586,12 +638,12 @@ def fill(row: schema.Fill, listed: Market, received: datetime, *, order_side: Si
     side = order_side or (taker.opposite if liquidity is Liquidity.MAKER else taker)
     return Fill.trusted(
         fill_id=_unique(row.fill_type, row.id),
-        market_id=listed.id,
+        market_id=_id(listed),
         venue_order_id=row.order_id or None,
         client_order_id=row.client_id or None,
         side=side,
-        price=row.price,
-        size=row.size,
+        price=finite(row.price, what),
+        size=finite(row.size, what),
         fee=number(row.fee, f"{what} fee") or _ZERO,
         fee_asset=row.fee_currency or listed.instrument.settle,
         liquidity=liquidity,

@@ -8,6 +8,8 @@ the wire shape the types here:
 - quantities are decimal strings, a few are JSON numbers: both are read exactly as ``Decimal``;
 - a quantity that has no value is ``""`` or ``"0"``: such fields are ``str`` here and read by ``decode.py``;
 - integers are sometimes strings (``"seq_no": "1721903808521364144"`` on testnet): ``wire.py`` reads both.
+
+None of them can be part of a cycle, so the collector is told not to look at them (``gc=False``).
 """
 
 from __future__ import annotations
@@ -20,45 +22,45 @@ from msgspec import Struct, field
 T = TypeVar("T")
 
 
-class Results(Struct, Generic[T], frozen=True):
+class Results(Struct, Generic[T], frozen=True, gc=False):
     """``{"results": […]}``: ``GET /markets``, ``/balance``, ``/positions``, ``/orders``, …"""
 
     results: list[T]
 
 
-class Page(Struct, Generic[T], frozen=True):
+class Page(Struct, Generic[T], frozen=True, gc=False):
     """``{"next": "cursor" or null, "prev": …, "results": […]}``: every history."""
 
     results: list[T]
     next: str | None = None
 
 
-class ApiError(Struct, frozen=True):
+class ApiError(Struct, frozen=True, gc=False):
     """``{"error": "NOT_ONBOARDED", "message": "User has never called /onboarding endpoint", "data": …}``"""
 
     error: str
     message: str = ""
 
 
-class Auth(Struct, frozen=True):
+class Auth(Struct, frozen=True, gc=False):
     """``{"jwt_token": "eyJ…"}``"""
 
     jwt_token: str
 
 
-class SystemState(Struct, frozen=True):
+class SystemState(Struct, frozen=True, gc=False):
     """``{"status": "ok"}``, or ``maintenance``, ``cancel_only``, ``post_only``"""
 
     status: str
 
 
-class SystemTime(Struct, frozen=True):
+class SystemTime(Struct, frozen=True, gc=False):
     """``{"server_time": "1681493415023"}``, milliseconds"""
 
     server_time: int
 
 
-class SystemConfig(Struct, frozen=True):
+class SystemConfig(Struct, frozen=True, gc=False):
     """``GET /system/config``: what signatures are bound to, and what account addresses are derived from."""
 
     starknet_chain_id: str
@@ -66,20 +68,20 @@ class SystemConfig(Struct, frozen=True):
     paraclear_account_proxy_hash: str = ""
 
 
-class Fee(Struct, frozen=True):
+class Fee(Struct, frozen=True, gc=False):
     """``{"fee": "0.0003", "fee_cap": "0", "fee_floor": "0"}``: a fraction of notional"""
 
     fee: Decimal
 
 
-class MakerTakerFee(Struct, frozen=True):
+class MakerTakerFee(Struct, frozen=True, gc=False):
     """The two sides of one fee schedule."""
 
     maker_fee: Fee | None = None
     taker_fee: Fee | None = None
 
 
-class FeeConfig(Struct, frozen=True):
+class FeeConfig(Struct, frozen=True, gc=False):
     """A market's own fees: for orders by API, from the venue's page, and with the RPI instruction."""
 
     api_fee: MakerTakerFee | None = None
@@ -87,14 +89,14 @@ class FeeConfig(Struct, frozen=True):
     rpi_fee: MakerTakerFee | None = None
 
 
-class MarginParams(Struct, frozen=True):
+class MarginParams(Struct, frozen=True, gc=False):
     """``{"imf_base": "0.02", "imf_factor": "0", "imf_shift": "0", "mmf_factor": "0.5"}``"""
 
     imf_base: Decimal
     mmf_factor: Decimal
 
 
-class Market(Struct, frozen=True):
+class Market(Struct, frozen=True, gc=False):
     """
     A row of ``GET /markets``.
 
@@ -123,7 +125,7 @@ class Market(Struct, frozen=True):
     delta1_cross_margin_params: MarginParams | None = None
 
 
-class MarketKind(Struct, frozen=True):
+class MarketKind(Struct, frozen=True, gc=False):
     """Enough of a market row to tell whether the rest is for us."""
 
     symbol: str = "?"
@@ -131,7 +133,7 @@ class MarketKind(Struct, frozen=True):
     expiry_at: int = 0
 
 
-class MarketSummary(Struct, frozen=True):
+class MarketSummary(Struct, frozen=True, gc=False):
     """
     A row of ``GET /markets/summary`` and of the channel ``markets_summary``.
 
@@ -152,15 +154,18 @@ class MarketSummary(Struct, frozen=True):
     funding_rate: str = ""
 
 
-class BookSide(Struct, frozen=True):
-    """``{"side": "BUY", "price": "30112.22", "size": "0.04"}``: a level of the book's channel"""
+class BookSide(Struct, frozen=True, gc=False):
+    """
+    ``{"side": "BUY", "price": "30112.22", "size": "0.04"}``: a level of the book's channel. Its numbers stay text:
+    most are the same from frame to frame, and ``decode.py`` remembers what they mean.
+    """
 
     side: str
-    price: Decimal
-    size: Decimal
+    price: str
+    size: str
 
 
-class OrderBookUpdate(Struct, frozen=True):
+class OrderBookUpdate(Struct, frozen=True, gc=False):
     """
     A frame of ``order_book.{market}.…``: ``update_type`` is ``s`` for a snapshot (all of it in ``inserts``) and ``d``
     for changes. ``seq_no`` counts the market's updates.
@@ -175,7 +180,7 @@ class OrderBookUpdate(Struct, frozen=True):
     deletes: list[BookSide] | None = None
 
 
-class OrderBook(Struct, frozen=True):
+class OrderBook(Struct, frozen=True, gc=False):
     """``GET /orderbook/{market}``: ``[price, size]`` pairs, best first."""
 
     market: str
@@ -185,7 +190,7 @@ class OrderBook(Struct, frozen=True):
     bids: list[tuple[Decimal, Decimal]] | None = None
 
 
-class Trade(Struct, frozen=True):
+class Trade(Struct, frozen=True, gc=False):
     """
     ``{"id": "12345643", "market": "BTC-USD-PERP", "side": "BUY", "size": "0.01", "price": "30001.2",
     "created_at": 1681497002041, "trade_type": "FILL"}``; the side is the taker's
@@ -200,7 +205,7 @@ class Trade(Struct, frozen=True):
     trade_type: str = "FILL"
 
 
-class Order(Struct, frozen=True):
+class Order(Struct, frozen=True, gc=False):
     """
     An order, over REST and on ``orders.{market}``.
 
@@ -229,21 +234,21 @@ class Order(Struct, frozen=True):
     seq_no: int | None = None
 
 
-class ErrorItem(Struct, frozen=True):
+class ErrorItem(Struct, frozen=True, gc=False):
     """An entry of ``errors`` in the answer to a batch; null or blank where that order was taken."""
 
     error: str = ""
     message: str = ""
 
 
-class BatchReply(Struct, frozen=True):
+class BatchReply(Struct, frozen=True, gc=False):
     """``POST /orders/batch``: orders and errors, each null where the other has a value."""
 
     orders: list[Order | None] | None = None
     errors: list[ErrorItem | None] | None = None
 
 
-class CancelResult(Struct, frozen=True):
+class CancelResult(Struct, frozen=True, gc=False):
     """``{"id": …, "client_id": …, "status": "QUEUED_FOR_CANCELLATION"}``, ``ALREADY_CLOSED`` or ``NOT_FOUND``"""
 
     status: str
@@ -252,7 +257,7 @@ class CancelResult(Struct, frozen=True):
     market: str = ""
 
 
-class Fill(Struct, frozen=True):
+class Fill(Struct, frozen=True, gc=False):
     """
     A fill, over REST and on ``fills.{market}``. ``side`` is the TAKER's side, also where we were the maker; ``fee`` is
     negative for a rebate.
@@ -274,7 +279,7 @@ class Fill(Struct, frozen=True):
     realized_funding: str = ""
 
 
-class Position(Struct, frozen=True):
+class Position(Struct, frozen=True, gc=False):
     """
     A position, over REST and on ``positions``. ``size`` is signed; ``unrealized_pnl`` includes
     ``unrealized_funding_pnl``, and ``realized_positional_pnl`` includes ``realized_positional_funding_pnl``.
@@ -295,7 +300,7 @@ class Position(Struct, frozen=True):
     last_updated_at: int | None = None
 
 
-class Balance(Struct, frozen=True):
+class Balance(Struct, frozen=True, gc=False):
     """``{"token": "USDC", "size": "78.544", "last_updated_at": 1721828383887}``: settled, without unrealized PnL"""
 
     token: str
@@ -303,7 +308,7 @@ class Balance(Struct, frozen=True):
     last_updated_at: int = 0
 
 
-class BalanceEvent(Struct, frozen=True):
+class BalanceEvent(Struct, frozen=True, gc=False):
     """A frame of ``balance_events``: one change of the settlement asset's balance, before and after."""
 
     type: str
@@ -312,7 +317,7 @@ class BalanceEvent(Struct, frozen=True):
     settlement_asset_balance_after: Decimal
 
 
-class AccountSummary(Struct, frozen=True):
+class AccountSummary(Struct, frozen=True, gc=False):
     """``GET /account`` and the channel ``account``, in units of ``settlement_asset``."""
 
     account: str
@@ -327,14 +332,14 @@ class AccountSummary(Struct, frozen=True):
     seq_no: int | None = None
 
 
-class AccountFees(Struct, frozen=True):
+class AccountFees(Struct, frozen=True, gc=False):
     """``fees`` of ``GET /account/info``: fractions of notional for perpetuals."""
 
     maker_rate: str = ""
     taker_rate: str = ""
 
 
-class AccountInfo(Struct, frozen=True):
+class AccountInfo(Struct, frozen=True, gc=False):
     """A row of ``GET /account/info``."""
 
     account: str
@@ -343,7 +348,7 @@ class AccountInfo(Struct, frozen=True):
     fees: AccountFees | None = None
 
 
-class MarginEntry(Struct, frozen=True):
+class MarginEntry(Struct, frozen=True, gc=False):
     """``{"market": "BTC-USD-PERP", "leverage": 10, "margin_type": "CROSS", "isolated_margin_leverage": 5}``"""
 
     market: str
@@ -352,14 +357,14 @@ class MarginEntry(Struct, frozen=True):
     isolated_margin_leverage: int | None = None
 
 
-class MarginConfigs(Struct, frozen=True):
+class MarginConfigs(Struct, frozen=True, gc=False):
     """``GET /account/margin?market=``"""
 
     configs: list[MarginEntry] = field(default_factory=list)
     margin_methodology: str = ""
 
 
-class MarginUpdate(Struct, frozen=True):
+class MarginUpdate(Struct, frozen=True, gc=False):
     """``POST /account/margin/{market}``"""
 
     leverage: int
@@ -367,7 +372,7 @@ class MarginUpdate(Struct, frozen=True):
     market: str = ""
 
 
-class FundingData(Struct, frozen=True):
+class FundingData(Struct, frozen=True, gc=False):
     """
     A row of ``GET /funding/data`` and a frame of ``funding_data.{market}``. ``funding_rate`` is for
     ``funding_period_hours``, ``funding_rate_8h`` is the same brought to 8 hours; positive means that longs pay.
@@ -381,7 +386,7 @@ class FundingData(Struct, frozen=True):
     funding_rate_8h: str = ""
 
 
-class FundingPayment(Struct, frozen=True):
+class FundingPayment(Struct, frozen=True, gc=False):
     """``{"id": …, "market": "BTC-USD-PERP", "payment": "34.4490622", "index": "-2819.5", "created_at": …}``"""
 
     id: str
@@ -391,7 +396,7 @@ class FundingPayment(Struct, frozen=True):
     index: str = ""
 
 
-class Kline(Struct, array_like=True, frozen=True):
+class Kline(Struct, array_like=True, frozen=True, gc=False):
     """``[1719993660000, 60823.3, 60823.3, 60823.3, 60823.3, 4561]``: opened (ms), open, high, low, close, volume"""
 
     opened_at: int
@@ -402,33 +407,33 @@ class Kline(Struct, array_like=True, frozen=True):
     volume: Decimal
 
 
-class RpcErrorBody(Struct, frozen=True):
+class RpcErrorBody(Struct, frozen=True, gc=False):
     """``{"code": 40111, "message": "Invalid bearer token"}``"""
 
     code: int
     message: str = ""
 
 
-class Created(Struct, frozen=True):
+class Created(Struct, frozen=True, gc=False):
     """``result`` of ``order.create`` and of ``order.modify``."""
 
     order: Order
 
 
-class CreatedItem(Struct, frozen=True):
+class CreatedItem(Struct, frozen=True, gc=False):
     """An entry of ``results`` of ``order.create_batch``: an order, or the words of its refusal."""
 
     order: Order | None = None
     error: str = ""
 
 
-class CreatedBatch(Struct, frozen=True):
+class CreatedBatch(Struct, frozen=True, gc=False):
     """``result`` of ``order.create_batch``, in the order of the request."""
 
     results: list[CreatedItem]
 
 
-class CancelQueued(Struct, frozen=True):
+class CancelQueued(Struct, frozen=True, gc=False):
     """``result`` of ``order.cancel``."""
 
     status: str = ""

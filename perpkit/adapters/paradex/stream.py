@@ -62,14 +62,18 @@ _TRAITS = StreamTraits(
 )
 
 
-class Params(msgspec.Struct, Generic[T]):
+_CHECKED_WHEN_DECODED = frozenset({"trades", "order_book", "orders", "fills", "funding_data"})
+"""The busiest families: their few numbers are looked at one by one, which is cheaper than searching the frame."""
+
+
+class Params(msgspec.Struct, Generic[T], gc=False):
     """``params`` of a notification."""
 
     channel: str
     data: T
 
 
-class Notification(msgspec.Struct, Generic[T]):
+class Notification(msgspec.Struct, Generic[T], gc=False):
     """A frame with data."""
 
     params: Params[T]
@@ -102,11 +106,17 @@ class _RawParams(msgspec.Struct):
 
 
 class _Route(NamedTuple):
-    """How the frames of one family of channels are read."""
+    """
+    How the frames of one family of channels are read.
+
+    Attributes:
+        looks_for_nan: The whole frame is searched for numbers that are not finite; where False, decoding looks at each.
+    """
 
     frame: msgspec.json.Decoder[Any]
     payload: type[Any]
     events: Callable[[Any, datetime], Sequence[Event]]
+    looks_for_nan: bool
 
 
 class TokenSource(Protocol):
@@ -153,7 +163,12 @@ class ParadexStream:
         self._wanted: set[str] = set()
         self._unlisted: set[str] = set()
         self._routes: dict[str, _Route] = {
-            family: _Route(wire.decoder(Notification[payload]), payload, events)  # type: ignore[valid-type]
+            family: _Route(
+                wire.decoder(Notification[payload]),  # type: ignore[valid-type]  # made at run time
+                payload,
+                events,
+                looks_for_nan=family not in _CHECKED_WHEN_DECODED,
+            )
             for family, payload, events in (
                 ("trades", schema.Trade, self._trade),
                 ("order_book", schema.OrderBookUpdate, self._book),
@@ -257,18 +272,18 @@ class ParadexStream:
         if start >= len(_CHANNEL_KEY):
             name = text[start : text.find('"', start)]
             route = self._routes.get(name.partition(".")[0])
-            if route is not None and (row := _fast(route.frame, text, name)) is not None:
+            if route is not None and (row := _fast(route, text, name)) is not None:
                 return self._data(name, route, row, received)
         return self._slowly(text, received)
 
     def _data(self, name: str, route: _Route, row: Any, received: datetime) -> Sequence[Incoming]:
         events = route.events(row, received)
-        return (Data(self._topic(name), events),) if events else ()
+        if not events:
+            return ()
+        return (Data(name if name in self._wanted else self._topic(name), events),)
 
     def _topic(self, name: str) -> str:
         """Return the name that was subscribed to: a frame of ``orders.ALL`` may name its market instead."""
-        if name in self._wanted:
-            return name
         whole = f"{name.partition('.')[0]}.{endpoints.ALL}"
         return whole if whole in self._wanted else name
 
@@ -366,13 +381,12 @@ def _text(frame: bytes) -> str:
         raise DecodeError("a binary frame that is no text; the JSON feed was expected", venue=VENUE) from exc
 
 
-def _fast(decoder: msgspec.json.Decoder[Any], text: str, name: str) -> Any:
+def _fast(route: _Route, text: str, name: str) -> Any:
     """Return the payload, or None where the frame is not exactly as documented and needs the slow way."""
     try:
-        params = decoder.decode(text).params
+        params = route.frame.decode(text).params
     except (msgspec.MsgspecError, RecursionError):
         return None
-    # 'nan' and 'inf' inside numbers are read by Decimal; such a frame takes the slow way, which looks at each.
-    if params.channel != name or wire.may_hold_non_finite(text):
+    if params.channel != name or (route.looks_for_nan and wire.may_hold_non_finite(text)):
         return None
     return params.data
