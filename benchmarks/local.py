@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 SERVER = """
 import asyncio, json, sys
+from perpkit.sim.clock import SimClock
 from perpkit.sim.venues.paradex import LocalParadex
 
 async def main():
-    async with LocalParadex(accounts=1, seed=20261121) as local:
+    async with LocalParadex(accounts=1, seed=20261121, clock=SimClock.real_time()) as local:
         me = local.accounts[0]
         print(json.dumps({"url": local.url, "ws_url": local.ws_url, "account": me.address,
                           "private_key": me.private_key}), flush=True)
