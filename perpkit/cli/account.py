@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import typer
-from rich.table import Table
 
 from perpkit.cli import render
 from perpkit.cli.options import AsJson, CredentialsFile, Environment, RestUrl, Target, VenueName, WsUrl, environment_of
 from perpkit.cli.running import run, together
+from perpkit.cli.tables import Listing, show_table
 from perpkit.core.models import AccountSummary, Balance, Order, Position
 from perpkit.core.venue import Venue
 
@@ -75,20 +75,22 @@ def show(held: Holdings, title: str) -> None:
     """Print what an account holds."""
     console = render.out()
     console.print(f"[bold]{title}[/bold]")
-    if held.summary is not None:
-        console.print(summary_table(held.summary))
-    if held.balances is not None:
-        console.print(balances_table(held.balances))
-    if held.positions is not None:
-        console.print(positions_table(held.positions) if held.positions else "No open position.")
-    if held.orders is not None:
-        console.print(orders_table(held.orders) if held.orders else "No open order.")
+    tables = (
+        None if held.summary is None else summary_table(held.summary),
+        None if held.balances is None else balances_table(held.balances),
+        None if held.positions is None else positions_table(held.positions),
+        None if held.orders is None else orders_table(held.orders),
+    )
+    for table in tables:
+        if table is not None:
+            console.print()
+            show_table(table, console)
 
 
-def summary_table(summary: AccountSummary) -> Table:
+def summary_table(summary: AccountSummary) -> Listing:
     """Return equity and margins."""
     asset = summary.asset
-    made = render.table(
+    made = Listing(
         f"account {summary.account_id or ''}".rstrip(),
         f">equity {asset}",
         ">free collateral",
@@ -96,8 +98,7 @@ def summary_table(summary: AccountSummary) -> Table:
         ">maintenance margin",
         ">unrealized PnL",
     )
-    render.row(
-        made,
+    made.row(
         render.money(summary.equity),
         render.money(summary.free_collateral),
         render.money(summary.initial_margin),
@@ -107,21 +108,20 @@ def summary_table(summary: AccountSummary) -> Table:
     return made
 
 
-def balances_table(balances: list[Balance]) -> Table:
+def balances_table(balances: list[Balance]) -> Listing:
     """Return a row for each asset."""
-    made = render.table("balances", "asset", ">total", ">available")
+    made = Listing("balances", "asset", ">total", ">available")
     for balance in balances:
-        render.row(made, balance.asset, render.money(balance.total), render.money(balance.available))
+        made.row(balance.asset, render.money(balance.total), render.money(balance.available))
     return made
 
 
-def positions_table(positions: list[Position]) -> Table:
+def positions_table(positions: list[Position]) -> Listing:
     """Return a row for each position, its size signed."""
-    columns = (">size", ">entry", ">mark", ">PnL", ">funding", ">liquidation", ">leverage", "margin")
-    made = render.table("positions", "market", *columns)
+    columns = (">size", ">entry", ">mark?", ">PnL", ">funding", ">liquidation?", ">leverage?", "margin?")
+    made = Listing("positions", "market", *columns)
     for each in positions:
-        render.row(
-            made,
+        made.row(
             each.market_id,
             render.signed(render.number(each.size, signed=True), each.size),
             each.entry_price,
@@ -135,14 +135,13 @@ def positions_table(positions: list[Position]) -> Table:
     return made
 
 
-def orders_table(orders: list[Order]) -> Table:
+def orders_table(orders: list[Order]) -> Listing:
     """Return a row for each order."""
-    columns = ("side", "type", ">size", ">filled", ">price", ">trigger", "time in force", "status", "client id")
-    made = render.table("open orders", "market", *columns)
+    columns = ("side", "type", ">size", ">filled", ">price", ">trigger?", "time in force?", "status", "client id?")
+    made = Listing("open orders", "market", *columns)
     for each in orders:
         flags = [flag for flag, is_set in (("post-only", each.post_only), ("reduce-only", each.reduce_only)) if is_set]
-        render.row(
-            made,
+        made.row(
             each.market_id,
             each.side,
             each.type,

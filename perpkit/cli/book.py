@@ -12,12 +12,12 @@ from typing import Annotated, Any
 import typer
 from rich.console import Group
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from perpkit.cli import render
 from perpkit.cli.options import AsJson, CredentialsFile, Environment, RestUrl, Target, VenueName, WsUrl, environment_of
 from perpkit.cli.running import run
+from perpkit.cli.tables import Listing, show_table
 from perpkit.core.book import OrderBook
 from perpkit.core.clock import Clock, SystemClock
 from perpkit.core.models import BookDelta, BookLevel, BookSnapshot, Event, StreamState, StreamStatus
@@ -109,7 +109,7 @@ class BookView:
             facts.append(f"{render.age(self._last, now)} old")
         return Text.assemble("stream: ", state, "  ", (", ".join(facts), "dim"))
 
-    def _levels(self) -> Table | Text:
+    def _levels(self) -> Listing | Text:
         if self.book.is_stale:
             return Text(f"no book: {render.redactor().text(self.book.stale_reason or '')}", style="yellow")
         return levels_table(self.book.bids(self._depth), self.book.asks(self._depth))
@@ -122,20 +122,18 @@ class BookView:
         return f"{self._last and self._last.isoformat()} bid {_level(bid)} ask {_level(ask)}"
 
 
-def levels_table(bids: tuple[BookLevel, ...], asks: tuple[BookLevel, ...]) -> Table:
+def levels_table(bids: tuple[BookLevel, ...], asks: tuple[BookLevel, ...]) -> Listing:
     """Return asks above bids, the best of each next to the spread, with sizes added up from there."""
-    made = render.table(None, "side", ">price", ">size", ">sum")
+    made = Listing(None, "side", ">price", ">size", ">sum")
     rows = list(zip(asks, _sums(asks), strict=True))
     for level, total in reversed(rows):
-        render.row(made, "ask", Text(render.number(level.price), style="red"), level.size, total)
+        made.row("ask", Text(render.number(level.price), style="red"), level.size, total)
     if bids and asks:
         spread = asks[0].price - bids[0].price
         mid = (asks[0].price + bids[0].price) / 2
-        render.row(
-            made, "", Text(f"{render.number(spread)} apart, {spread / mid * 10_000:.2f} bps", style="dim"), "", ""
-        )
+        made.row("", Text(f"{render.number(spread)} apart, {spread / mid * 10_000:.2f} bps", style="dim"), "", "")
     for level, total in zip(bids, _sums(bids), strict=True):
-        render.row(made, "bid", Text(render.number(level.price), style="green"), level.size, total)
+        made.row("bid", Text(render.number(level.price), style="green"), level.size, total)
     return made
 
 
@@ -163,7 +161,7 @@ async def _once(target: Target, market: str, depth: int, *, as_json: bool, clock
     console = render.out()
     told = render.age(snapshot.ts_venue or snapshot.ts_received, clock.now())
     console.print(Text(f"{snapshot.market_id} {where}", style="bold"), Text(f"{told} old", style="dim"))
-    console.print(levels_table(snapshot.bids[:depth], snapshot.asks[:depth]))
+    show_table(levels_table(snapshot.bids[:depth], snapshot.asks[:depth]), console)
 
 
 async def _follow(target: Target, market: str, depth: int, *, count: int | None, as_json: bool, clock: Clock) -> None:

@@ -17,6 +17,7 @@ from perpkit.cli.account import balances_table, positions_table
 from perpkit.cli.book import BookView, drawn, levels_table
 from perpkit.cli.funding import rates_table
 from perpkit.cli.story import Story
+from perpkit.cli.tables import Listing
 from perpkit.cli.witness import PATIENCE_SECONDS, Witness
 from perpkit.core.errors import OutcomeUnknownError, RejectReason
 from perpkit.core.models import (
@@ -80,14 +81,12 @@ async def markets_and_funding(stage: Stage) -> None:
     story.does('async with perpkit.open_venue("paradex", "local", rest_url=..., private_key=...) as venue:')
     story.does("await venue.fetch_markets()")
     listed = await stage.ours.fetch_markets()
-    made = render.table(None, "market", "status", ">tick", ">step", ">maker", ">taker", "funding")
+    made = Listing(None, "market", "status", ">tick", ">step", ">maker", ">taker", "funding")
     for each in listed:
         interval = render.duration(each.funding_interval)
         fees = (render.percent(each.maker_fee), render.percent(each.taker_fee))
         symbol = each.instrument.symbol
-        render.row(
-            made, symbol, each.status, each.tick_size, each.step_size, *fees, f"{interval} {each.funding_accrual}"
-        )
+        made.row(symbol, each.status, each.tick_size, each.step_size, *fees, f"{interval} {each.funding_accrual}")
     story.shows(made)
     sold_here = {spec.symbol for spec in stage.local.exchange.markets()}
     story.expect(
@@ -264,13 +263,13 @@ async def closing_it(stage: Stage, witness: Witness) -> None:
     realized = sum((fill.realized_pnl or Decimal(0) for fill in fills), Decimal(0))
     fees = sum((fill.fee for fill in fills), Decimal(0))
     funding = sum((fill.realized_funding or Decimal(0) for fill in fills), Decimal(0))
-    made = render.table(None, "USDC", ">amount")
-    render.row(made, "before", stage.start_balance)
-    render.row(made, "+ realized PnL", render.signed(render.number(realized, signed=True), realized))
-    render.row(made, "- fees", render.signed(render.number(-fees, signed=True), -fees))
-    render.row(made, "+ funding", render.signed(render.number(funding, signed=True), funding))
-    render.row(made, "= expected", stage.start_balance + realized - fees + funding)
-    render.row(made, "balance", balance.total)
+    made = Listing(None, "USDC", ">amount")
+    made.row("before", stage.start_balance)
+    made.row("+ realized PnL", render.signed(render.number(realized, signed=True), realized))
+    made.row("- fees", render.signed(render.number(-fees, signed=True), -fees))
+    made.row("+ funding", render.signed(render.number(funding, signed=True), funding))
+    made.row("= expected", stage.start_balance + realized - fees + funding)
+    made.row("balance", balance.total)
     story.shows(made)
     story.expect(
         balance.total == stage.start_balance + realized - fees + funding, "the balance is exact, to the last digit"

@@ -10,11 +10,11 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from perpkit.cli import render
 from perpkit.cli.options import AsJson, CredentialsFile, Environment, RestUrl, Target, VenueName, WsUrl, environment_of
 from perpkit.cli.running import FAILED, run
+from perpkit.cli.tables import Listing, show_table
 from perpkit.core import plugins
 from perpkit.core.clock import Clock, SystemClock
 from perpkit.core.errors import ConfigError, PerpkitError
@@ -112,7 +112,7 @@ async def _rates(
         errors = [{"venue": venue, "error": type(error).__name__, "message": str(error)} for venue, error in failures]
         render.print_json({"rates": [_as_dict(rate) for rate in shown], "errors": errors})
     else:
-        render.out().print(rates_table(shown, clock.now()))
+        show_table(rates_table(shown, clock.now()))
     for _, failure in failures:
         render.error(str(failure))
     return FAILED if failures else 0
@@ -123,9 +123,9 @@ async def _rates_of(target: Target) -> list[FundingRate]:
         return await venue.fetch_funding_rates()
 
 
-def rates_table(found: list[FundingRate], now: datetime) -> Table:
+def rates_table(found: list[FundingRate], now: datetime) -> Listing:
     """Return a row for each rate, raw figure first."""
-    made = render.table(
+    made = Listing(
         "funding (positive: longs pay shorts)",
         "market",
         ">rate",
@@ -133,13 +133,12 @@ def rates_table(found: list[FundingRate], now: datetime) -> Table:
         "kind",
         ">per hour",
         ">per year",
-        ">mark",
-        "next",
+        ">mark?",
+        "next?",
         ">age",
     )
     for rate in found:
-        render.row(
-            made,
+        made.row(
             rate.market_id,
             render.signed(render.number(rate.value, signed=True), rate.value),
             render.duration(rate.period),
@@ -190,7 +189,7 @@ async def _history(
     if as_json:
         render.print_json({"venue": target.venue, "environment": where, "rates": [_as_dict(rate) for rate in found]})
         return
-    made = render.table(
+    made = Listing(
         f"{target.venue} {where}: {len(found)} rates since {render.moment(since)}",
         "at",
         ">rate",
@@ -198,11 +197,10 @@ async def _history(
         "kind",
         ">per hour",
         ">per year",
-        ">mark",
+        ">mark?",
     )
     for rate in found:
-        render.row(
-            made,
+        made.row(
             rate.effective_at,
             render.signed(render.number(rate.value, signed=True), rate.value),
             render.duration(rate.period),
@@ -211,7 +209,7 @@ async def _history(
             render.percent(rate.annualized, 2),
             rate.mark_price,
         )
-    render.out().print(made)
+    show_table(made)
 
 
 @app.command()
@@ -247,7 +245,7 @@ async def _payments(
     if as_json:
         render.print_json({"venue": target.venue, "environment": where, "payments": found, "sums": sums})
         return
-    made = render.table(
+    made = Listing(
         f"{target.venue} {where}: {len(found)} payments since {render.moment(since)} (positive: received)",
         "at",
         "market",
@@ -257,8 +255,7 @@ async def _payments(
         ">rate",
     )
     for each in found:
-        render.row(
-            made,
+        made.row(
             each.ts_venue,
             each.market_id,
             render.signed(render.number(each.amount, signed=True), each.amount),
@@ -267,7 +264,7 @@ async def _payments(
             each.rate,
         )
     console = render.out()
-    console.print(made)
+    show_table(made, console)
     for asset, total in sums.items():
         console.print(f"sum: {render.number(total, signed=True)} {asset}")
 

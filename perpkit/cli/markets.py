@@ -9,6 +9,7 @@ import typer
 from perpkit.cli import render
 from perpkit.cli.options import AsJson, CredentialsFile, Environment, RestUrl, Target, VenueName, WsUrl, environment_of
 from perpkit.cli.running import run
+from perpkit.cli.tables import Listing, show_table
 from perpkit.core.models import Market, MarketStatus
 
 app = typer.Typer()
@@ -42,24 +43,23 @@ async def _markets(target: Target, *, search: str | None, every: bool, as_json: 
     if as_json:
         render.print_json({"venue": target.venue, "environment": where, "markets": [_as_dict(each) for each in found]})
         return
-    made = render.table(
+    made = Listing(
         f"{target.venue} {where}: {len(found)} of {len(listed)} perpetuals",
         "market",
-        "status",
+        "status?",
         ">tick",
         ">step",
-        ">min size",
-        ">min notional",
-        ">max size",
+        ">min size?",
+        ">min value?",
+        ">max size?",
         ">maker",
         ">taker",
         "funding",
-        ">leverage",
+        ">leverage?",
     )
     for each in found:
         smallest = render.NOTHING if each.min_notional is None else f"{each.min_notional} {each.instrument.quote}"
-        render.row(
-            made,
+        made.row(
             each.instrument.symbol,
             each.status,
             each.tick_size,
@@ -73,7 +73,7 @@ async def _markets(target: Target, *, search: str | None, every: bool, as_json: 
             each.max_leverage and f"{render.number(each.max_leverage)}x",
             style=None if each.status is MarketStatus.OPEN else "dim",
         )
-    render.out().print(made)
+    show_table(made)
     if not found and listed:
         render.note(f"none of {len(listed)} markets matches" + ("" if every else "; --all looks at settled ones, too"))
 

@@ -19,10 +19,8 @@ from typing import Any, TypeAlias
 
 import msgspec
 from pydantic import BaseModel
-from rich import box
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 from rich.text import Text
 
 from perpkit.core.transport.redact import Redactor
@@ -122,52 +120,6 @@ def warning(message: str) -> None:
 def debug(text: str) -> None:
     """Write a traceback on stderr, without secrets."""
     err().print(Text(redactor().text(text), style="dim"), soft_wrap=True)
-
-
-# tables ------------------------------------------------------------------------------------------------------------
-
-
-def table(title: str | None, *columns: str) -> Table:
-    """
-    Return an empty table. A column named ``>name`` is aligned to the right; one named ``~name`` may be wrapped.
-
-    Numbers are never cut: a cell that doesn't fit is folded onto the next line.
-    """
-    made = Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        header_style="bold cyan",
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
-    )
-    for column in columns:
-        right, wraps = column.startswith(">"), column.startswith("~")
-        made.add_column(
-            column.lstrip(">~"), justify="right" if right else "left", no_wrap=not (right or wraps), overflow="fold"
-        )
-    return made
-
-
-def row(made: Table, *cells: object, style: str | None = None) -> None:
-    """Add a row; None shows as a dash."""
-    hiding = redactor()
-    shown = [cell if isinstance(cell, Text) else Text(hiding.text(_cell(cell))) for cell in cells]
-    made.add_row(*shown, style=style)
-
-
-def _cell(value: object) -> str:
-    if value is None or value == "":
-        return NOTHING
-    if isinstance(value, Decimal):
-        return number(value)
-    if isinstance(value, datetime):
-        return moment(value)
-    if isinstance(value, timedelta):
-        return duration(value)
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return str(value)
 
 
 # values ------------------------------------------------------------------------------------------------------------

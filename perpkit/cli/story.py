@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from rich.console import Console, RenderableType
-from rich.padding import Padding
+from rich.console import Console
 from rich.text import Text
 
+from perpkit.cli.tables import Listing, show_table
 from perpkit.cli.witness import ExpectationError
 from perpkit.core.clock import Clock
 
@@ -45,9 +45,9 @@ class Story:
         """Tell what came of it."""
         self.console.print(Text(f"     {text}"), soft_wrap=True)
 
-    def shows(self, what: RenderableType) -> None:
+    def shows(self, what: Listing) -> None:
         """Show a table."""
-        self.console.print(Padding(what, (0, 0, 0, 5), expand=False))
+        show_table(what, self.console, indent=4)
 
     def expect(self, held: object, what: str) -> None:
         """

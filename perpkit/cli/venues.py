@@ -10,6 +10,7 @@ import typer
 from perpkit.cli import render
 from perpkit.cli.options import AsJson
 from perpkit.cli.running import errors_in_one_line, warnings_in_one_line
+from perpkit.cli.tables import Listing, show_table
 from perpkit.core import hookspecs, plugins
 from perpkit.core.capabilities import VenueDescription
 from perpkit.core.errors import PerpkitError
@@ -62,11 +63,10 @@ def _show(found: list[Installed], *, verbose: bool) -> None:
     if not found:
         console.print("No venue plugin is installed.")
         return
-    listing = render.table(None, "venue", "name", "environments", "from", "~state")
+    listing = Listing(None, "venue", "name", "environments", "from", "~state")
     for each in found:
         described = each.description
-        render.row(
-            listing,
+        listing.row(
             each.report.name,
             described and described.title,
             described and ", ".join(described.environments),
@@ -74,7 +74,7 @@ def _show(found: list[Installed], *, verbose: bool) -> None:
             f"broken: {each.error}" if each.error else "ok",
             style="red" if each.error else None,
         )
-    console.print(listing)
+    show_table(listing, console)
     if verbose:
         for each in found:
             if each.description is not None:
@@ -85,15 +85,15 @@ def _show(found: list[Installed], *, verbose: bool) -> None:
 
 def _show_abilities(described: VenueDescription) -> None:
     able = described.capabilities
-    abilities = render.table(f"\n{described.name}", "can", "~what")
+    abilities = Listing(described.name, "can", "~what")
     for spec in hookspecs.SPECS:
         names = [name for name in vars(spec) if not name.startswith("_")]
         has = [name for name in names if name in able.hooks]
         lacks = [name for name in names if name not in able.hooks]
         group = spec.__name__.removesuffix("Spec").lower()
-        render.row(abilities, group, ", ".join(has))
+        abilities.row(group, ", ".join(has))
         if lacks:
-            render.row(abilities, f"{group}: no", ", ".join(lacks), style="dim")
+            abilities.row(f"{group}: no", ", ".join(lacks), style="dim")
     for title, values in (
         ("stream channels", able.channels),
         ("order types", able.order_types),
@@ -103,16 +103,16 @@ def _show_abilities(described: VenueDescription) -> None:
         ("margin modes", able.margin_modes),
         ("order options", able.order_options),
     ):
-        render.row(abilities, title, ", ".join(sorted(str(value) for value in values)))
-    render.row(abilities, "post-only, reduce-only", f"{_yes(able.post_only)}, {_yes(able.reduce_only)}")
-    render.row(abilities, "orders in a batch", able.max_batch_size)
-    render.row(abilities, "funding accrues", able.funding_accrual)
-    render.row(abilities, "accepts, then checks", _yes(able.async_acceptance))
-    render.row(abilities, "never accepted after", able.never_accepted_after)
+        abilities.row(title, ", ".join(sorted(str(value) for value in values)))
+    abilities.row("post-only, reduce-only", f"{_yes(able.post_only)}, {_yes(able.reduce_only)}")
+    abilities.row("orders in a batch", able.max_batch_size)
+    abilities.row("funding accrues", able.funding_accrual)
+    abilities.row("accepts, then checks", _yes(able.async_acceptance))
+    abilities.row("never accepted after", able.never_accepted_after)
     for limit in described.rate_limits:
         text = f"{limit.requests} in {render.duration(limit.per)} for each {limit.scope} ({limit.source})"
-        render.row(abilities, f"limit {limit.name}", text)
-    render.out().print(abilities)
+        abilities.row(f"limit {limit.name}", text)
+    show_table(abilities)
 
 
 def _yes(value: bool) -> str:
