@@ -154,9 +154,9 @@ def _point(fields: Any) -> PricePoint:
 
 
 def _inject(control: Control, arguments: Arguments) -> Action:
-    given = dict(arguments)
-    arguments.clear()
-    return partial(control.inject, given.pop("action", ""), **given)
+    action, given = _text(arguments, "action"), dict(arguments)
+    arguments.clear()  # the fault itself says which of its fields it doesn't know
+    return partial(control.inject, action, **given)
 
 
 COMMANDS: dict[str, Command] = {

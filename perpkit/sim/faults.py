@@ -63,7 +63,7 @@ class FaultTarget(StrEnum):
     """What a fault looks at."""
 
     HTTP = "http"
-    """Requests; ``match`` is ``METHOD /path`` with shell wildcards, for example ``POST /v1/orders`` or ``* */fills``."""
+    """Requests; ``match`` is ``METHOD /path``, for example ``POST /v1/orders`` or ``* */fills``."""
     FRAME = "frame"
     """Frames sent to clients; ``match`` is the channel's name, or the method's for answers to calls."""
     RPC = "rpc"

@@ -12,7 +12,7 @@ from decimal import Decimal
 from perpkit.core.models.order import OrderType, SelfTradePrevention, Side
 from perpkit.sim.clock import Scheduled
 from perpkit.sim.exchange import Exchange
-from perpkit.sim.money import nearest, trim_to
+from perpkit.sim.money import nearest, raise_to, trim_to
 from perpkit.sim.orders import OrderRequest
 
 MAKER = "@maker"
@@ -90,14 +90,12 @@ class MarketMaker:
             away = (self._quoting.half_spread_bps + level * self._quoting.step_bps) / _BPS
             size = self._quoting.notional / index * self._noise.between(Decimal("0.67"), Decimal("1.33"))
             size = max(trim_to(size, spec.step_size), spec.step_size)
-            for side in Side:
-                price = nearest(index * (1 - side.sign * away), spec.tick_size)
-                if price > 0:
-                    found.setdefault((side, price), size)
-        bids = [price for side, price in found if side is Side.BUY]
-        asks = [price for side, price in found if side is Side.SELL]
-        if bids and asks and max(bids) >= min(asks):  # a tick coarser than the spread
-            del found[Side.BUY, max(bids)]
+            # Away from the index on both sides, so that the maker can't meet itself however coarse the tick.
+            bid = trim_to(index * (1 - away), spec.tick_size)
+            ask = raise_to(index * (1 + away), spec.tick_size)
+            if bid > 0:
+                found.setdefault((Side.BUY, bid), size)
+            found.setdefault((Side.SELL, ask), size)
         return found
 
 

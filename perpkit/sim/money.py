@@ -6,7 +6,7 @@ Prices times sizes stay exact; they never need more digits than a market's tick 
 
 from __future__ import annotations
 
-from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Context, Decimal
+from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_HALF_EVEN, Context, Decimal
 
 ZERO = Decimal(0)
 
@@ -52,6 +52,11 @@ def is_multiple(value: Decimal, step: Decimal) -> bool:
 def trim_to(value: Decimal, step: Decimal) -> Decimal:
     """Round towards zero to a step."""
     return (value / step).to_integral_value(ROUND_DOWN) * step
+
+
+def raise_to(value: Decimal, step: Decimal) -> Decimal:
+    """Round up to a step."""
+    return (value / step).to_integral_value(ROUND_CEILING) * step
 
 
 def places(value: Decimal) -> int:
