@@ -183,7 +183,7 @@ class Client:
         return answer
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """A call over the WebSocket answered with an error."""
 
     def __init__(self, error: dict[str, Any]) -> None:
@@ -226,12 +226,12 @@ class Socket:
         assert not self.problems, self.problems
 
     async def call(self, method: str, **params: Any) -> dict[str, Any]:
-        """Return a method's result, or raise Refused."""
+        """Return a method's result, or raise RefusedError."""
         frame = await self.raw({"jsonrpc": "2.0", "method": method, "params": params})
         self.problems += contract_check.result_errors(method, frame)
         SEEN_METHODS.add(method)
         if "error" in frame:
-            raise Refused(frame["error"])
+            raise RefusedError(frame["error"])
         return frame["result"]
 
     async def raw(self, call: dict[str, Any]) -> dict[str, Any]:
@@ -285,6 +285,13 @@ class Socket:
         self.closed.set()
         for future in self._answers.values():
             future.cancel()
+
+
+async def until(condition: Any) -> None:
+    """Wait until something holds that has no event to wait for: the other end of a socket."""
+    async with asyncio.timeout(TIMEOUT_S):
+        while not condition():  # noqa: ASYNC110 - see above
+            await asyncio.sleep(0.001)
 
 
 async def run_oracle(python: str, script: Path, request: dict[str, Any], timeout_s: float = 90) -> dict[str, Any]:

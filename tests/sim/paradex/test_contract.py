@@ -123,7 +123,11 @@ def raised_codes():
                 first = node.args[0]
                 if isinstance(first, ast.Constant):
                     yield path.name, first.value
-            if isinstance(node, ast.Tuple) and len(node.elts) == 2 and all(isinstance(e, ast.Constant) for e in node.elts):
+            if (
+                isinstance(node, ast.Tuple)
+                and len(node.elts) == 2
+                and all(isinstance(e, ast.Constant) for e in node.elts)
+            ):
                 code, status = (e.value for e in node.elts)
                 if isinstance(code, str) and code.isupper() and isinstance(status, int):
                     yield path.name, code

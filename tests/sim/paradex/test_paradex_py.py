@@ -38,7 +38,7 @@ async def drive(python, venue):
 
 
 async def test_paradex_py_signs_in_trades_and_follows_streams(oracle_python):
-    """Sign-in, balances, orders placed, listed, modified and canceled, batches, fills, streams, all three credentials."""
+    """Sign-in, balances, orders placed, listed, modified, canceled, batches, fills, streams, all three credentials."""
     async with LocalParadex(seed=11, clock=SimClock.real_time(), liquidity=True) as venue:
         account = venue.accounts[0]
         seen = await drive(oracle_python, venue)

@@ -1,4 +1,4 @@
-"""An account over REST: margin, funding, transfers, transactions, liquidations; each against the ledger's arithmetic."""
+"""An account over REST: margin, funding, transfers, transactions, liquidations; each against arithmetic."""
 
 from datetime import timedelta
 from decimal import Decimal

@@ -35,7 +35,7 @@ async def test_a_market_order_fills_and_the_account_shows_it(sim, trader, quote)
     assert (fill["price"], fill["size"], Decimal(fill["fee"]), fill["fill_type"]) == ("100010", "0.5", fee, "FILL")
     (position,) = (await trader.get("/positions")).results
     assert (position["side"], position["size"], position["status"]) == ("LONG", "0.5", "OPEN")
-    assert (position["average_entry_price"], Decimal(position["cost"])) == ("100010", Decimal("50005"))
+    assert (position["average_entry_price"], Decimal(position["cost"])) == ("100010", 50005)
     assert Decimal(position["unrealized_pnl"]) == Decimal("0.5") * (100000 - 100010)
     (balance,) = (await trader.get("/balance")).results
     assert (balance["token"], Decimal(balance["size"])) == ("USDC", 100000 - fee)
@@ -158,7 +158,10 @@ async def test_a_body_that_is_no_order_is_refused(trader, text):
 async def test_a_client_id_is_unique_among_open_orders(trader):
     """Taken while its order is open, free again afterwards."""
     first = await trader.place(client_id="once")
-    assert (await trader.post("/orders", trader.signer.order(client_id="once"))).refusal == (400, "DUPLICATED_CLIENT_ID")
+    assert (await trader.post("/orders", trader.signer.order(client_id="once"))).refusal == (
+        400,
+        "DUPLICATED_CLIENT_ID",
+    )
     assert (await trader.delete(f"/orders/{first['id']}")).status == 204
     await trader.place(client_id="once")
 
@@ -207,7 +210,11 @@ async def test_a_stop_waits_and_triggers_on_the_mark_price(sim, trader, quote):
         side="SELL", type="STOP_LOSS_MARKET", price="0", trigger_price="95000", client_id="stop", size="0.1"
     )
     (waiting,) = (await trader.get("/orders")).results
-    assert (waiting["status"], waiting["trigger_price"], waiting["type"]) == ("UNTRIGGERED", "95000", "STOP_LOSS_MARKET")
+    assert (waiting["status"], waiting["trigger_price"], waiting["type"]) == (
+        "UNTRIGGERED",
+        "95000",
+        "STOP_LOSS_MARKET",
+    )
     assert (await trader.get("/orders/by_client_id/stop")).refusal == (400, "CLIENT_ORDER_ID_NOT_FOUND")
     sim.exchange.set_price("BTC-USD-PERP", index=Decimal(95000))
     (fill,) = (await trader.get("/fills")).results

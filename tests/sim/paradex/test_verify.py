@@ -77,3 +77,13 @@ def test_anything_but_two_field_elements_is_no_signature(text):
     """Malformed signatures are refused before any curve work."""
     with pytest.raises(SignatureFormatError):
         parse_signature(text)
+
+
+def test_a_signature_may_be_written_in_decimal_or_hex():
+    """paradex-py writes decimal strings, ccxt hex strings; both are the same numbers."""
+    assert (
+        parse_signature('["255","16"]')
+        == parse_signature('["0xff","0x10"]')
+        == parse_signature("[255,16]")
+        == (255, 16)
+    )

@@ -7,7 +7,7 @@ import pytest
 
 from perpkit.sim.orders import Side
 
-from .harness import Refused, Socket
+from .harness import RefusedError, Socket
 
 TICK = timedelta(milliseconds=50)
 
@@ -150,7 +150,12 @@ async def test_best_prices_and_trades_come_for_one_market_or_all(sim, quote):
         quote("BUY", "100010", "0.4", visitor=True)
         for channel in ("trades.BTC-USD-PERP", "trades.ALL"):
             (trade,) = await socket.wait(channel)
-            assert (trade["price"], trade["size"], trade["side"], trade["trade_type"]) == ("100010", "0.4", "BUY", "FILL")
+            assert (trade["price"], trade["size"], trade["side"], trade["trade_type"]) == (
+                "100010",
+                "0.4",
+                "BUY",
+                "FILL",
+            )
         await socket.wait("bbo.BTC-USD-PERP", where=lambda b: b["ask_size"] == "0.6")
 
 
@@ -205,11 +210,11 @@ async def test_a_scoped_summary_changes_its_markets_in_place(sim):
             {"add": ["BTC-USD-PERP"]},
             {"channel": "markets_summary", "add": "BTC-USD-PERP"},
         ):
-            with pytest.raises(Refused) as refused:
+            with pytest.raises(RefusedError) as refused:
                 await socket.call("modify_subscription", **params)
             assert refused.value.code == -32602
     async with Socket(sim) as socket:
-        with pytest.raises(Refused):
+        with pytest.raises(RefusedError):
             await socket.call("subscribe", channel="bbo.ALL", markets=["BTC-USD-PERP"])
 
 

@@ -3,17 +3,20 @@
 import asyncio
 import json
 from datetime import timedelta
+from decimal import Decimal
 
 import aiohttp
 import pytest
 
+from perpkit.sim.orders import Side
 from perpkit.sim.venues.paradex import LocalParadex
+from perpkit.sim.venues.paradex.connection import PING_INTERVAL_S, PONG_TIMEOUT_S, QUEUE_LIMIT
 
-from .harness import Client, Refused, Signer, Socket
+from .harness import RefusedError, Socket, until
 
 
 async def refusal(awaitable):
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(RefusedError) as caught:
         await awaitable
     return caught.value.code
 
@@ -44,7 +47,9 @@ async def test_a_message_that_is_no_call_is_refused_with_its_code(sim, text, cod
 async def test_answers_carry_the_venues_timing(sim):
     """``usIn`` and ``usOut`` are times of the venue's clock, ``usDiff`` their difference; ids come back as sent."""
     async with Socket(sim) as socket:
-        await socket.socket.send_str('{"jsonrpc": "2.0", "method": "subscribe", "params": {"channel": "x"}, "id": "abc"}')
+        await socket.socket.send_str(
+            '{"jsonrpc": "2.0", "method": "subscribe", "params": {"channel": "x"}, "id": "abc"}'
+        )
         future = asyncio.get_running_loop().create_future()
         socket._answers["abc"] = future
         frame = await asyncio.wait_for(future, 5)
@@ -86,7 +91,7 @@ async def test_a_malformed_bearer_is_told_from_an_invalid_one(sim, trader):
     ],
 )
 async def test_a_private_channel_needs_a_signed_in_client(sim, channel):
-    """Refused before auth."""
+    """RefusedError before auth."""
     async with Socket(sim) as socket:
         assert await refusal(socket.call("subscribe", channel=channel)) == 40111
 
@@ -186,24 +191,26 @@ async def test_a_client_that_answers_no_ping_is_cut_off(hasty):
             if message.type is not aiohttp.WSMsgType.PING:
                 break
         assert message.type in {aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR, aiohttp.WSMsgType.CLOSE}
-    assert hasty.connections == 0
+    await until(lambda: hasty.connections == 0)
 
 
 async def test_a_client_that_lets_too_many_messages_wait_is_cut_off(hasty):
-    """It asks for a lot and reads nothing until the queue is full."""
-    account = hasty.accounts[0]
-    async with Client(hasty, Signer(hasty, account)) as client, aiohttp.ClientSession() as session:
-        async with session.ws_connect(hasty.ws_url) as socket:
-            call = {"jsonrpc": "2.0", "method": "subscribe", "params": {"channel": "markets_summary"}, "id": 1}
-            await socket.send_str(json.dumps(call))
-            await socket.receive(timeout=5)
-            assert (await client.get("/account")).status == 200
-            (connection,) = hasty._connections
-            for i in range(30):
-                connection.send("test", {"n": i})  # faster than the writer can run: it is not given the loop
-            assert connection.waiting == 0
-            while True:
-                message = await socket.receive(timeout=5)
-                if message.type is not aiohttp.WSMsgType.TEXT:
-                    break
-    assert hasty.connections == 0
+    """Thirty trades in one go are more than the twenty that may wait here."""
+    channel = "trades.BTC-USD-PERP"
+    async with aiohttp.ClientSession() as session, session.ws_connect(hasty.ws_url) as socket:
+        call = {"jsonrpc": "2.0", "method": "subscribe", "params": {"channel": channel}, "id": 1}
+        await socket.send_str(json.dumps(call))
+        await socket.receive(timeout=5)
+        hasty.control.place_liquidity("BTC-USD-PERP", asks=[(Decimal(100010), Decimal(10))])
+        for _ in range(30):
+            hasty.control.trade("BTC-USD-PERP", Side.BUY, Decimal("0.1"))
+        while True:
+            message = await socket.receive(timeout=5)
+            if message.type is not aiohttp.WSMsgType.TEXT:
+                break
+    await until(lambda: hasty.connections == 0)
+
+
+def test_the_documented_figures_are_the_defaults():
+    """2,000 messages, a ping every 55 seconds, 5 seconds for the pong."""
+    assert (QUEUE_LIMIT, PING_INTERVAL_S, PONG_TIMEOUT_S) == (2000, 55, 5)

@@ -5,7 +5,7 @@ The local venue's accounts: keys that follow from the seed, and the registry tha
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from perpkit.crypto.stark import CURVE_ORDER, public_key
 from perpkit.sim.venues.paradex.config import ACCOUNT_HASH, PROXY_HASH
@@ -29,6 +29,10 @@ class LocalAccount:
     subkey: str = field(repr=False)
     subkey_public_key: str
     readonly_token: str = field(repr=False)
+
+    def reveal(self) -> dict[str, str]:
+        """Return everything by name, secrets too, for showing the user of a local venue what to connect with."""
+        return asdict(self)
 
 
 @dataclass(slots=True)

@@ -33,13 +33,11 @@ class Hub:
         self._subscribers: dict[str, dict[Connection, None]] = {}
         self._books: dict[str, MarketBooks] = {}
         self._pending: deque[events.Event] = deque()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._is_drain_due = False
+        self._wake = asyncio.Event()
         self._unsubscribe: Callable[[], None] | None = None
 
     def start(self) -> None:
-        """Begin to listen to the exchange."""
-        self._loop = asyncio.get_running_loop()
+        """Begin to listen to the exchange; what it tells is handed on by :meth:`run`."""
         exchange = self._venue.exchange
         self._unsubscribe = exchange.subscribe(self._note)
         for spec in exchange.markets():
@@ -54,7 +52,13 @@ class Hub:
         for books in self._books.values():
             for feed in books.feeds.values():
                 feed.stop()
-        self._loop = None
+
+    async def run(self) -> None:
+        """Hand on what happens, until canceled."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            self.drain()
 
     # --- subscriptions --------------------------------------------------------------------------------------------
 
@@ -119,13 +123,10 @@ class Hub:
 
     def _note(self, event: events.Event) -> None:
         self._pending.append(event)
-        if self._loop is not None and not self._is_drain_due:
-            self._is_drain_due = True
-            self._loop.call_soon(self.drain)
+        self._wake.set()
 
     def drain(self) -> None:
         """Send everything that has happened."""
-        self._is_drain_due = False
         stale: dict[tuple[str, str], events.Event] = {}
         while self._pending:
             event = self._pending.popleft()

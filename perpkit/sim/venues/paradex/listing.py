@@ -91,7 +91,8 @@ class Listing:
             "clamp_rate": "0.0005",
             "interest_rate": "0.0001",
             "funding_multiplier": 1,
-            "funding_period_hours": self.funding_period_hours,
+            # Only a perpetual funds: other rows carry a period of zero.
+            "funding_period_hours": self.funding_period_hours if self.kind == "PERP" else 0,
             "price_feed_id": self.feed_id,
             "oracle_ewma_factor": "0.2",
             "tags": list(self.tags),
@@ -175,7 +176,8 @@ LISTINGS: tuple[Listing, ...] = (
     ),
     Listing("LUNA-USD-PERP", "LUNA", D("0.5"), D("0.0001"), D(1), max_order_size=D(1000000), expiry_at_ms=_SETTLED_MS),
     Listing("SOON-USD-PERP", "SOON", D(1), D("0.0001"), D(1), max_order_size=D(1000000), open_at_ms=_FAR_MS),
-    Listing("BTC-USD-25DEC26", "BTC", D(101000), D(1), D("0.001"), kind="FUTURE", expiry_at_ms=1_798_185_600_000),
+    # On a base without a perpetual: ccxt gives a dated future the symbol of the perpetual on its base.
+    Listing("XAU-USD-25DEC26", "XAU", D(4100), D("0.1"), D("0.001"), kind="FUTURE", expiry_at_ms=1_798_185_600_000),
     Listing(
         "BTC-USD-25DEC26-100000-C",
         "BTC",

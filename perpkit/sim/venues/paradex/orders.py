@@ -26,6 +26,8 @@ from perpkit.sim.venues.paradex.verify import (
 DEFAULT_RECV_WINDOW_MS = 300_000
 MIN_RECV_WINDOW_MS = 10
 MAX_CLIENT_ID_LENGTH = 64
+FORGET_AFTER_MS = 24 * 3_600_000
+"""How long a spent timestamp is remembered; a client may ask for a receive window of its own."""
 
 LIMIT_TYPES = frozenset({"LIMIT", "STOP_LIMIT", "TAKE_PROFIT_LIMIT", "STOP_LOSS_LIMIT"})
 MARKET_TYPES = frozenset({"MARKET", "STOP_MARKET", "TAKE_PROFIT_MARKET", "STOP_LOSS_MARKET"})
@@ -92,9 +94,8 @@ class Nonces:
         if key in used:
             raise ApiError("INVALID_TIMESTAMP", f"signature_timestamp {timestamp_ms} was used before; it is the nonce")
         used[key] = now_ms
-        for spent in [k for k, at in used.items() if at < now_ms - 2 * DEFAULT_RECV_WINDOW_MS][:16]:
-            # Older ones fall outside any receive window; forgetting a few at a time keeps each call cheap.
-            del used[spent]
+        while used[oldest := next(iter(used))] < now_ms - FORGET_AFTER_MS:
+            del used[oldest]
 
 
 def parse_order(body: Mapping[str, Any], listing: Listing) -> ParsedOrder:

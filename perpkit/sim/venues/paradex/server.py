@@ -102,6 +102,7 @@ class LocalParadex(SimServer):
     async def on_start(self) -> None:
         """Begin to listen to the exchange, and quote if asked."""
         self._hub.start()
+        self.spawn(self._hub.run(), name="paradex hub")
         if self._wants_liquidity:
             for spec in self.exchange.markets():
                 self.control.liven(spec.symbol)

@@ -8,6 +8,7 @@ primitives with the adapter and nothing else, so that a mistake in either shows 
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -22,6 +23,7 @@ _ORDER = "Order(timestamp:felt,market:felt,side:felt,orderType:felt,size:felt,pr
 _MODIFY = "ModifyOrder(timestamp:felt,market:felt,side:felt,orderType:felt,size:felt,price:felt,id:felt)"
 _REQUEST = "Request(method:felt,path:felt,body:felt,timestamp:felt,expiration:felt)"
 _CONSTANT = "Constant(action:felt)"
+_NUMBER = re.compile(r"[0-9]{1,80}|0x[0-9a-fA-F]{1,64}")
 _SIDES = {"BUY": 1, "SELL": 2}
 _ADDRESS_PREFIX = short_string("STARKNET_CONTRACT_ADDRESS")
 _ADDRESS_BOUND = 2**251 - 256
@@ -72,7 +74,7 @@ class MessageHasher:
 
 def parse_signature(text: str) -> tuple[int, int]:
     """
-    Return r and s of ``["r","s"]``, decimal strings or integers.
+    Return r and s of ``["r","s"]``: decimal strings, hex strings with 0x (ccxt writes those), or integers.
 
     Raises:
         SignatureFormatError: It is anything else.
@@ -85,12 +87,12 @@ def parse_signature(text: str) -> tuple[int, int]:
         raise SignatureFormatError("a signature has two elements, r and s")
     numbers = []
     for part in parts:
-        if isinstance(part, str) and part.isascii() and part.isdigit():
-            numbers.append(int(part))
+        if isinstance(part, str) and _NUMBER.fullmatch(part):
+            numbers.append(int(part, 0) if part.startswith("0x") else int(part))
         elif isinstance(part, int) and not isinstance(part, bool):
             numbers.append(part)
         else:
-            raise SignatureFormatError("r and s are decimal strings")
+            raise SignatureFormatError("r and s are decimal strings, or hex strings that begin with 0x")
     r, s = numbers
     if not (0 < r < STARK_PRIME and 0 < s < STARK_PRIME):
         raise SignatureFormatError("r and s lie between 0 and the field's prime")
