@@ -88,7 +88,7 @@ class Checkup:
         """Examine, yielding each finding as it is made."""
         try:
             venue = self.target.open()
-        except PerpkitError as error:
+        except Exception as error:  # noqa: BLE001 - a foreign plugin may raise anything; it is a finding
             yield failure(_opening_step(error), error)
             return
         self.environment = environment_of(self.target, venue)
@@ -100,7 +100,7 @@ class Checkup:
         opening = venue.__aenter__()
         try:
             await opening
-        except PerpkitError as error:
+        except Exception as error:  # noqa: BLE001 - a foreign plugin may raise anything; it is a finding
             yield failure(_opening_step(error), error)
             return
         try:
@@ -315,7 +315,7 @@ class _Heard:
         return f"live, with {self.events} event{'' if self.events == 1 else 's'} at once" if self.events else "live"
 
 
-def _opening_step(error: PerpkitError) -> str:
+def _opening_step(error: Exception) -> str:
     return "credentials" if isinstance(error, CredentialsError) else "plugin"
 
 

@@ -150,6 +150,8 @@ async def an_order_fills(stage: Stage, witness: Witness) -> None:
     market = await stage.market()
     [before] = await stage.ours.fetch_balances()
     stage.start_balance = before.total
+    # Quotes move each second; while they stand it is certain that our order rests, and that it is the one that is met.
+    stage.local.control.still(market.symbol)
     book = await stage.ours.fetch_order_book(market, depth=5)
     price = book.bids[0].price
     story.does(f'await venue.place_order(OrderIntent(..., side="buy", size={SIZE}, price={price}, post_only=True))')
@@ -166,10 +168,12 @@ async def an_order_fills(stage: Stage, witness: Witness) -> None:
     await witness.until(
         Order, lambda order: order.client_order_id == mine and order.status is OrderStatus.FILLED, "our order fills"
     )
+    await witness.until(Fill, lambda fill: fill.client_order_id == mine, "the fill comes on its own channel")
     fills = [event for event in witness.seen if isinstance(event, Fill) and event.client_order_id == mine]
     story.expect(sum(fill.size for fill in fills) == SIZE, f"the fills add up to {SIZE}")
     story.expect(len({fill.fill_id for fill in fills}) == len(fills), "each fill came once")
     story.expect(all(fill.side is Side.BUY for fill in fills), "and on our side, though the venue names the taker's")
+    stage.local.control.liven(market.symbol)
 
 
 async def _somebody_sells(stage: Stage, market: Market, price: Decimal) -> None:

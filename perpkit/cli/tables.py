@@ -73,7 +73,7 @@ def show_table(table: Listing, console: Console | None = None, *, indent: int = 
     else:
         console.print(Text(f"{blank} none"))
     if left_out:
-        words = f"{blank} (left out for want of width: {', '.join(left_out)}; --json has all)"
+        words = f"{blank} (left out for want of width: {', '.join(left_out)})"
         console.print(Text(words, style="dim"), soft_wrap=True)
 
 

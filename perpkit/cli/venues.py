@@ -56,6 +56,8 @@ def _look_at(report: PluginReport) -> Installed:
         return Installed(report, open_venue(report.name, environ={}).description, None)
     except PerpkitError as error:
         return Installed(report, None, error.message)
+    except Exception as error:  # noqa: BLE001 - foreign code may raise anything; it is reported and harms no other
+        return Installed(report, None, f"{type(error).__name__}: {error}")
 
 
 def _show(found: list[Installed], *, verbose: bool) -> None:

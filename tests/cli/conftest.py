@@ -17,6 +17,7 @@ from tests.cli.toy import ToyVenue
 
 ENTRY_POINTS = [
     EntryPoint("toy", "tests.cli.toy:ToyVenue", plugins.VENUES),
+    EntryPoint("unlucky", "tests.cli.toy:UnluckyVenue", plugins.VENUES),
     EntryPoint("wreck", "tests.cli.no_such_module:Venue", plugins.VENUES),
 ]
 
@@ -24,7 +25,7 @@ Run = Callable[..., Result]
 
 
 def install_toy(monkeypatch: pytest.MonkeyPatch, **environment: str) -> None:
-    """Let the toy and a broken plugin be the only ones installed, in an environment without settings but these."""
+    """Let the toy and two broken plugins be the only ones installed, in an environment without settings but these."""
 
     def entry_points(*, group: str) -> list[EntryPoint]:
         return [entry for entry in ENTRY_POINTS if entry.group == group]

@@ -25,9 +25,18 @@ def test_venues_v_shows_what_each_can_do(run: Run):
     assert "1500 in 1m for each ip (the toy's box)" in shown
 
 
+def test_a_plugin_that_breaks_when_it_is_made_is_reported(run: Run):
+    """Whatever it raises; the others are still listed, and the check of it is one finding."""
+    assert "broken: RuntimeError: no luck" in run("venues").stdout
+    result = run("check", "unlucky")
+    assert result.exit_code == 1
+    assert "FAIL plugin" in result.stdout
+    assert "RuntimeError: no luck" in result.stdout
+
+
 def test_venues_json_has_stable_keys(run: Run):
     """Capabilities are lists of names, durations whole milliseconds."""
-    toy, wreck = json.loads(run("venues", "--json").stdout)["venues"]
+    toy, _, wreck = json.loads(run("venues", "--json").stdout)["venues"]
     assert toy["name"] == "toy"
     assert toy["error"] is None
     assert toy["capabilities"]["order_types"] == ["limit", "market"]

@@ -61,7 +61,7 @@ def test_an_unknown_venue_ends_in_one_line_and_exit_code_2(run: Run):
     """The line says which plugins there are; there is no traceback."""
     result = run("markets", "nowhere")
     assert result.exit_code == 2
-    assert result.stderr == "error: no venue plugin named 'nowhere' is installed (installed: toy, wreck)\n"
+    assert result.stderr == "error: no venue plugin named 'nowhere' is installed (installed: toy, unlucky, wreck)\n"
 
 
 def test_a_broken_plugin_ends_in_one_line_and_exit_code_2(run: Run):

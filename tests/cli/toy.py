@@ -294,6 +294,13 @@ class ToyVenue:
         return ToyStream(self.context)
 
 
+class UnluckyVenue:
+    """A plugin that breaks when it is made."""
+
+    def __init__(self, context: VenueContext) -> None:
+        raise RuntimeError("no luck")
+
+
 class ToyStream:
     """Speaks with the server of ``stream_server.py``."""
 
