@@ -9,6 +9,7 @@ or a ticker only so much stays: an entry that is folded away remains where it st
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from types import TracebackType
@@ -33,6 +34,11 @@ from perpkit.core.models import (
 from perpkit.core.streams.settings import StreamSettings
 
 Key: TypeAlias = tuple[Channel, MarketId | None]
+
+_log = logging.getLogger("perpkit.streams")
+
+_WARN_AT = 10_000
+"""So many waiting events, and each doubling of it, are worth a line in the log."""
 
 _COMPACT_AT = 1_024
 """Dead entries beyond which it pays to look at taking them out."""
@@ -93,6 +99,7 @@ class EventStream:
         self._ended = False
         self._closed = False
         self._states: dict[Key, StreamState | None] = dict.fromkeys(each.key for each in subscriptions)
+        self._warn_at = _WARN_AT
         self._ready = False
         self._lost_whole = False
 
@@ -211,6 +218,11 @@ class EventStream:
         if not self._closed:
             self._queue.append(event)
             self._wake()
+            if len(self._queue) >= self._warn_at:
+                self._warn_at *= 2
+                _log.warning(
+                    "a reader of %s is slow: %d events wait", ", ".join(map(str, self._subscriptions)), self.backlog
+                )
 
     def put_latest(self, key: Key, event: Ticker | FundingRate) -> None:
         """Queue an event that takes the place of an older one that still waits."""

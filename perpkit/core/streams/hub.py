@@ -26,6 +26,7 @@ from perpkit.core.streams.polling import Pollers
 from perpkit.core.streams.protocol import Data, StreamSource, Topic
 from perpkit.core.streams.reads import READ_FOR, Snapshots
 from perpkit.core.streams.settings import StreamSettings
+from perpkit.core.streams.shared import SharedReads
 from perpkit.core.streams.tasks import TaskSet, stop
 
 if TYPE_CHECKING:
@@ -101,6 +102,7 @@ class StreamHub:
         self._wirings: dict[Feed, _Wiring] = {}
         self._streams: list[EventStream] = []
         self._closed = False
+        self._shared = SharedReads(reads)
         self._pollers = Pollers(
             clock=clock,
             rng=rng,
@@ -112,6 +114,7 @@ class StreamHub:
         self._site = Site(
             venue=venue,
             reads=reads,
+            shared=self._shared,
             supports=supports,
             clock=clock,
             rng=rng,
@@ -202,7 +205,7 @@ class StreamHub:
             await self._tasks.close()
         finally:
             # Again for those whose burial was just cut short: closing a link twice is harmless.
-            await asyncio.gather(*(link.close() for link in self._dying))
+            await asyncio.gather(self._shared.close(), *(link.close() for link in self._dying))
             self._dying.clear()
 
     def _join(self, stream: EventStream) -> None:

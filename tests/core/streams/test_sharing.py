@@ -24,6 +24,7 @@ from tests.core.streams.rig import (
     fill,
     order,
     position,
+    rate,
     read,
     settle,
     snapshot,
@@ -306,6 +307,39 @@ async def test_market_data_needs_a_market():
             rig.hub.open([sub(Channel.BOOK)])
         with pytest.raises(ValueError, match="nothing to follow"):
             rig.hub.open([])
+
+
+async def test_account_reads_are_shared_by_the_feeds_of_several_markets():
+    """Positions of two markets and rates of two markets are caught up with one read each, and polled with one each."""
+    both = [sub(Channel.POSITIONS, BTC), sub(Channel.POSITIONS, ETH)]
+    async with Rig() as rig:
+        rig.reads.state["fetch_positions"] = [position("2"), position("5", of=ETH)]
+        stream = await rig.open(*both)
+        assert sorted(map(repr, data(await read(stream)))) == sorted(map(repr, rig.reads.state["fetch_positions"]))
+        assert rig.reads.count("fetch_positions") == 1
+    async with Rig(streams=False) as rig:
+        rig.reads.state["fetch_funding_rates"] = [rate("0.1"), rate("0.2", of=ETH)]
+        stream = await rig.open(sub(Channel.FUNDING, BTC), sub(Channel.FUNDING, ETH))
+        assert len(data(await read(stream))) == 2
+        await rig.advance(300, step=30)
+        asked = [[each.id for each in call.args["markets"]] for call in rig.reads.calls]
+        assert asked == [[BTC.id, ETH.id]] * 11
+
+
+async def test_a_shared_read_outlives_one_of_its_askers():
+    """The consumer of one market leaves while the read runs; the other still gets its state."""
+    async with Rig() as rig:
+        rig.reads.state["fetch_positions"] = [position("2"), position("5", of=ETH)]
+        rig.reads.held["fetch_positions"] = asyncio.Event()
+        btc, eth = rig.hub.open([sub(Channel.POSITIONS, BTC)]), rig.hub.open([sub(Channel.POSITIONS, ETH)])
+        await btc.__aenter__()
+        await eth.__aenter__()
+        await settle()
+        assert rig.reads.count("fetch_positions") == 1
+        await btc.close()
+        rig.reads.held["fetch_positions"].set()
+        await settle()
+        assert data(await read(eth)) == [position("5", of=ETH)]
 
 
 async def test_what_is_unknown_on_the_wire_is_ignored():

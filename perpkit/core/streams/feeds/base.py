@@ -34,6 +34,7 @@ from perpkit.core.streams.delivery import EventStream, Key
 from perpkit.core.streams.protocol import Data
 from perpkit.core.streams.reads import READ_FOR, Snapshots
 from perpkit.core.streams.settings import StreamSettings
+from perpkit.core.streams.shared import SharedReads
 from perpkit.core.transport.backoff import Backoff
 
 FINAL = (AuthError, CapabilityError, ConfigError, InvalidRequestError, UnknownMarketError)
@@ -65,6 +66,7 @@ class Site:
     What feeds are given to work with.
 
     Attributes:
+        shared: Those reads that several feeds can have in one.
         supports: Whether the venue has a hook.
         resubscribe: Asks for the topics of a feed to be subscribed to again.
         resync: Asks for ``sync`` to be run, unless it is running.
@@ -76,6 +78,7 @@ class Site:
 
     venue: str
     reads: Snapshots
+    shared: SharedReads
     supports: Callable[[str], bool]
     clock: Clock
     rng: random.Random

@@ -168,7 +168,7 @@ class PositionsFeed(_KeyedFeed[Position]):
         return Position(market_id=row.market_id, size=_ZERO, ts_received=self._site.clock.now())
 
     async def _read(self) -> Sequence[Position]:
-        return await self._site.reads.fetch_positions()
+        return await self._site.shared.positions()
 
 
 class BalancesFeed(_KeyedFeed[Balance]):
@@ -188,4 +188,4 @@ class BalancesFeed(_KeyedFeed[Balance]):
         return Balance(asset=row.asset, total=_ZERO, available=available, ts_received=self._site.clock.now())
 
     async def _read(self) -> Sequence[Balance]:
-        return await self._site.reads.fetch_balances()
+        return await self._site.shared.balances()

@@ -105,4 +105,4 @@ class FundingFeed(_LatestFeed):
     kinds: ClassVar[tuple[type[Event], ...]] = (FundingRate,)
 
     async def _read(self) -> Iterable[Event]:
-        return await self._site.reads.fetch_funding_rates([self._market])
+        return await self._site.shared.rates(self._market)
