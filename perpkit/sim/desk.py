@@ -399,6 +399,8 @@ class OrderDesk:
         account = self._state.accounts[order.account_id]
         self._state.orders[order.id] = order
         account.live[order.id] = order
+        if order.reduce_only:
+            account.reducing[order.id] = order
         if order.client_id is not None:
             account.live_client_ids[order.client_id] = order.id
         if not account.is_house:
@@ -420,6 +422,7 @@ class OrderDesk:
         order.state = OrderState.CLOSED
         order.close_reason = reason
         account.live.pop(order.id, None)
+        account.reducing.pop(order.id, None)
         if order.client_id is not None and account.live_client_ids.get(order.client_id) == order.id:
             del account.live_client_ids[order.client_id]
         timer = self._state.timers.pop(order.id, None)
@@ -447,8 +450,8 @@ class OrderDesk:
         traded, self._traded = list(self._traded), {}
         for account_id, symbol in traded:
             account = self._state.accounts[account_id]
-            for order in [o for o in account.live.values() if o.market == symbol and o.reduce_only]:
-                if order.state is OrderState.OPEN and self.reducible(order) <= 0:
+            for order in list(account.reducing.values()):
+                if order.market == symbol and order.state is OrderState.OPEN and self.reducible(order) <= 0:
                     self.close(order, CloseReason.REDUCE_ONLY_WOULD_INCREASE)
         for market in self._state.markets.values():
             self._tell_book(market)

@@ -275,7 +275,7 @@ class Exchange(Reader):
         account, market = self._state.account(request.account_id), self._state.market(request.market)
         check_request(self._state, account, market, request)
         order = self._desk.accept(request)
-        accepted = replace(order)
+        accepted = order.copy()
         self._desk.decide_later(partial(self._desk.decide, order))
         self._desk.run()
         return accepted
@@ -313,7 +313,7 @@ class Exchange(Reader):
 
         self._desk.decide_later(change)
         self._desk.run()
-        return AmendResult(replace(order), refused[0] if refused else None)
+        return AmendResult(order.copy(), refused[0] if refused else None)
 
     def cancel(
         self, account_id: str, order_id: str, *, reason: CloseReason = CloseReason.USER_CANCELED
@@ -325,9 +325,9 @@ class Exchange(Reader):
         if order is None:
             return CancelResult(CancelStatus.NOT_FOUND, None)
         if order.is_closed:
-            return CancelResult(CancelStatus.ALREADY_CLOSED, replace(order))
+            return CancelResult(CancelStatus.ALREADY_CLOSED, order.copy())
         self._check_reachable(self._state.market(order.market))
-        before = replace(order)
+        before = order.copy()
         self._desk.decide_later(partial(self._desk.close, order, reason))
         self._desk.run()
         return CancelResult(CancelStatus.QUEUED, before)
@@ -360,7 +360,7 @@ class Exchange(Reader):
             if (market is None or order.market == market)
             and self._state.markets[order.market].status is not MarketStatus.HALTED
         ]
-        before = [replace(order) for order in found]
+        before = [order.copy() for order in found]
         for order in found:
             self._desk.decide_later(partial(self._desk.close, order, reason))
         self._desk.run()

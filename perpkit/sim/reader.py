@@ -81,22 +81,22 @@ class Reader:
     def order(self, account_id: str, order_id: str) -> Order | None:
         """Return one of the account's orders, open or over; None if it has no such order."""
         order = self._state.orders.get(order_id)
-        return replace(order) if order is not None and order.account_id == account_id else None
+        return order.copy() if order is not None and order.account_id == account_id else None
 
     def order_by_client_id(self, account_id: str, client_id: str, *, open_only: bool = True) -> Order | None:
         """Return the order that is not closed, else (``open_only`` false) the latest closed one."""
         account = self._state.account(account_id)
         live = account.live_client_ids.get(client_id)
         if live is not None:
-            return replace(self._state.orders[live])
+            return self._state.orders[live].copy()
         if open_only:
             return None
-        return next((replace(order) for order in reversed(account.orders) if order.client_id == client_id), None)
+        return next((order.copy() for order in reversed(account.orders) if order.client_id == client_id), None)
 
     def open_orders(self, account_id: str, market: str | None = None) -> list[Order]:
         """Return all that are not closed: NEW, UNTRIGGERED, OPEN; oldest first."""
         live = self._state.account(account_id).live.values()
-        return [replace(order) for order in live if market is None or order.market == market]
+        return [order.copy() for order in live if market is None or order.market == market]
 
     def orders(
         self,
@@ -109,7 +109,7 @@ class Reader:
     ) -> list[Order]:
         """Return every order ever, open ones included, by ``created_at_ms`` and id."""
         return [
-            replace(order)
+            order.copy()
             for order in _window(self._state.account(account_id).orders, since_ms, until_ms)
             if (market is None or order.market == market) and (client_id is None or order.client_id == client_id)
         ]

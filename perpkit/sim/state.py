@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -88,7 +88,7 @@ class AccountState:
     An account and all that changes in it; its cash is in the ledger.
 
     Attributes:
-        live: Orders that are not closed, oldest first.
+        live: Orders that are not closed, oldest first; ``reducing`` are the reduce-only ones among them.
         standing: By market, how much stands to be bought and sold: open orders in the book that could increase the
             position. What margin and position limits look at.
     """
@@ -102,6 +102,7 @@ class AccountState:
     positions: dict[str, Position] = field(default_factory=dict)
     live: dict[str, Order] = field(default_factory=dict)
     live_client_ids: dict[str, str] = field(default_factory=dict)
+    reducing: dict[str, Order] = field(default_factory=dict)
     standing: dict[str, dict[Side, Decimal]] = field(default_factory=dict)
     orders: list[Order] = field(default_factory=list)
     fills: list[Fill] = field(default_factory=list)
@@ -179,7 +180,7 @@ class State:
         order.sequence = self.ids.next_sequence()
         order.updated_at_ms = self.now_ms
         if self._subscribers:
-            self.emit(OrderEvent, order=replace(order), cause=cause, refused=refused)
+            self.emit(OrderEvent, order=order.copy(), cause=cause, refused=refused)
         else:
             self.event_number += 1
 
