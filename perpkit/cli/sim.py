@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
@@ -42,9 +43,11 @@ async def _serve(venue: str, *, port: int, seed: int, accounts: int, as_json: bo
     if venue not in _LOCAL:
         raise ConfigError(f"there is no local {venue!r}; there is {', '.join(_LOCAL)}")
     stopped = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        # Being stopped is how this command ends well, so it is no interruption and the exit code is 0.
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    # Windows has no signal handlers on its event loop: there ctrl-C interrupts.
+    with suppress(NotImplementedError):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            # Being stopped is how this command ends well, so it is no interruption and the exit code is 0.
+            asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     try:
         server = _LOCAL[venue](port=port, seed=seed, accounts=accounts, clock=SimClock.real_time(), liquidity=True)
         async with server as local:

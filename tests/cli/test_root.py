@@ -6,9 +6,11 @@ import os
 import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
+from perpkit.cli.app import COMMANDS
 from tests.cli.conftest import Run
 
 
@@ -112,3 +114,12 @@ def test_an_output_that_knows_ascii_only_still_gets_its_listing():
     assert done.returncode in {0, 1}, done.stderr
     assert "paradex" in done.stdout
     assert "Traceback" not in done.stderr
+
+
+def test_the_documentation_names_every_command_and_variable():
+    """The page of the command line is complete."""
+    page = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
+    for command in COMMANDS:
+        assert f"`perpkit {command}" in page
+    for variable in ("PERPKIT_ENVIRONMENT", "PERPKIT_REST_URL", "PERPKIT_WS_URL", "PERPKIT_DEBUG"):
+        assert variable in page
