@@ -156,3 +156,31 @@ async def test_the_same_seed_gives_the_same_keys_and_another_gives_others():
     text = repr(first.accounts[0])
     for secret in (first.accounts[0].private_key, first.accounts[0].subkey, first.accounts[0].readonly_token):
         assert secret not in text
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "access", "allowed"),
+    [
+        ("GET", "/system/time", "public", 15),
+        ("POST", "/auth", "sign-in", 6),
+        ("POST", "/onboarding", "public", 6),
+        ("GET", "/balance", "private", 1),
+    ],
+)
+async def test_each_documented_quota_ends_in_429(sim, method, path, access, allowed):
+    """Quotas cut to a hundredth: 1,500 and 600 a minute per address, 120 a second per account."""
+    async with Client(sim, Signer(sim, sim.accounts[0])) as client:
+        sim.venue.limiter.scale = 100
+        sim.venue.limiter._buckets.clear()
+
+        async def ask():
+            if access == "sign-in":
+                return await client.sign_in()
+            return await client.request(method, path, body={} if method == "POST" else None)
+
+        answers = [await ask() for _ in range(allowed + 1)]
+        assert [answer.status == 429 for answer in answers] == [False] * allowed + [True]
+        assert int(answers[-1].headers["Retry-After"]) >= 1
+        assert answers[-1].headers["X-RateLimit-Remaining"] == "0"
+        sim.clock.advance(timedelta(seconds=int(answers[-1].headers["Retry-After"])))
+        assert (await ask()).status != 429

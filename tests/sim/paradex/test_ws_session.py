@@ -167,7 +167,7 @@ async def test_a_plain_request_to_the_sockets_path_is_unknown(sim, anybody):
 @pytest.fixture
 async def hasty():
     """A venue that pings often and lets few frames wait."""
-    async with LocalParadex(seed=1, ping_interval_s=0.05, pong_timeout_s=0.1, queue_limit=20) as venue:
+    async with LocalParadex(seed=1, ping_interval_s=0.05, pong_timeout_s=0.5, queue_limit=20) as venue:
         yield venue
 
 
