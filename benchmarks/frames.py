@@ -17,7 +17,7 @@ import statistics
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator, Sequence
 from decimal import Decimal
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 from benchmarks.harness import Ratio, Result, rows_in_us
@@ -80,7 +80,7 @@ class Feeder:
         self.closed = Closed(code, reason, clean=True, by_us=True)
 
     async def play(self, frames: Sequence[str], stream: EventStream, taken: list[Event] | None = None) -> float:
-        """Return the seconds from the first frame to the last event in the consumer's hands."""
+        """Return the processor seconds from the first frame to the last event in the consumer's hands."""
         self._frames, self._stream, self._taken = iter(frames), stream, taken
         self._done = asyncio.get_running_loop().create_future()
         self._answers.put_nowait("")
@@ -98,11 +98,11 @@ class Feeder:
                 self._due = True
                 return frame
             if self._done is not None and not self._done.done():
-                self._done.set_result(perf_counter() - self._began)
+                self._done.set_result(process_time() - self._began)
             answer = await self._answers.get()
             if answer:
                 return answer
-            self._began = perf_counter()
+            self._began = process_time()
 
     def _take(self) -> None:
         self._due = False
@@ -181,7 +181,7 @@ class OfPerpkit:
                 await anext(stream)
 
     async def play(self, kind: str, frames: Sequence[str], taken: list[Event] | None = None) -> float:
-        """Return the seconds that these frames took."""
+        """Return the processor seconds that these frames took."""
         _, connector, stream = self._open[kind]
         return await connector.feeder.play(frames, stream, taken)
 
@@ -203,12 +203,12 @@ class OfCcxt:
         self._client = self._exchange.client("ws://127.0.0.1/v1")
 
     def play(self, frames: Sequence[str]) -> float:
-        """Return the seconds that these frames took."""
+        """Return the processor seconds that these frames took."""
         handle = self._client.handle_text_or_binary_message
-        began = perf_counter()
+        began = process_time()
         for frame in frames:
             handle(frame)
-        return perf_counter() - began
+        return process_time() - began
 
     def holds(self, kind: str) -> dict[str, Any]:
         """Return what the exchange holds after the last frame."""
@@ -251,7 +251,7 @@ def compare(kind: str, ours: Any, theirs: dict[str, Any]) -> None:
 
 
 async def measure() -> dict[str, list[float]]:
-    """Return seconds a frame, for each subject and kind, one figure a round."""
+    """Return processor seconds a frame, for each subject and kind, one figure a round."""
     frames, perpkit, ccxt = Frames(), OfPerpkit(), OfCcxt()
     found: dict[str, list[float]] = defaultdict(list)
     try:

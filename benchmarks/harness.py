@@ -1,6 +1,7 @@
 """
 How things are measured here: every subject does the same work in one process and one run, in turns, so that a busy
-moment of the machine falls on all of them, and only ratios of such figures are stated.
+moment of the machine falls on all of them. Work that waits for nothing is measured in processor time, which other
+processes don't lengthen. Ratios are of figures of the same run.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from time import perf_counter
+from time import process_time
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ Batch = Callable[[int], object]
 
 def in_turns(subjects: Mapping[str, Batch], *, rounds: int = 21, seconds: float = 0.15) -> dict[str, list[float]]:
     """
-    Return the seconds that one piece of work took each subject, one figure a round.
+    Return the processor seconds that one piece of work took each subject, one figure a round.
 
     A round runs every subject once, for about ``seconds``. The first round warms up and is not counted.
     """
@@ -70,9 +71,9 @@ def in_turns(subjects: Mapping[str, Batch], *, rounds: int = 21, seconds: float 
     for name, batch in subjects.items():
         count = 1
         while True:
-            began = perf_counter()
+            began = process_time()
             batch(count)
-            took = perf_counter() - began
+            took = process_time() - began
             if took > seconds / 10:
                 loops[name] = max(1, round(count * seconds / took))
                 break
@@ -81,9 +82,9 @@ def in_turns(subjects: Mapping[str, Batch], *, rounds: int = 21, seconds: float 
     gc.collect()
     for number in range(rounds + 1):
         for name, batch in subjects.items():
-            began = perf_counter()
+            began = process_time()
             batch(loops[name])
-            took = perf_counter() - began
+            took = process_time() - began
             if number:
                 found[name].append(took / loops[name])
     return found
