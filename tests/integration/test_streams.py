@@ -169,7 +169,7 @@ async def test_when_streaming_keeps_failing_the_same_events_come_by_polling(loca
     """The handshake is refused for good: the stream says polling, and orders and fills come all the same."""
     local.control.inject("refuse", target="connect", times=None)
     task = asyncio.create_task(_follow_until_filled(local, venue))
-    await while_time_passes(local, eventually(lambda: task.done(), "a fill by polling"))
+    await while_time_passes(local, eventually(task.done, "a fill by polling"))
     states, fills = await task
     assert "polling" in states
     assert [fill.fill_id for fill in fills] == [true.id for true in _true_fills(local)]
