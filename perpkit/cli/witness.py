@@ -27,7 +27,7 @@ from perpkit.core.streams.delivery import EventStream
 
 E = TypeVar("E")
 
-PATIENCE_SECONDS = 10
+PATIENCE_SECONDS = 20
 
 
 class ExpectationError(PerpkitError):
