@@ -19,9 +19,11 @@ from perpkit.adapters.paradex.session import Session
 from perpkit.core.context import VenueContext
 from perpkit.core.errors import (
     DecodeError,
+    NotSentError,
     OrderNotFoundError,
     OutcomeUnknownError,
     PerpkitError,
+    TransportError,
     UnknownMarketError,
     VenueUnavailableError,
 )
@@ -216,8 +218,14 @@ class Orders:
 
     async def _sign_in(self) -> None:
         """Have the signer and a token ready, so that what fails here is known to have sent nothing."""
-        if self._session.tokens is not None:
+        if self._session.tokens is None:
+            return
+        try:
             await self._session.tokens.token()
+        except (TransportError, DecodeError) as error:
+            if isinstance(error, NotSentError):
+                raise
+            raise NotSentError(f"not sent: signing in failed ({error.message})", venue=VENUE) from error
 
     async def _create(self, body: dict[str, Any], client_order_id: str | None) -> schema.Order:
         if self._socket is None or not fits_socket(body):

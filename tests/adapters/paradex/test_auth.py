@@ -1,0 +1,321 @@
+"""Signing in: early, by one request for all, once again after a 401, never on a guess about chain or time."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import timedelta
+
+import pytest
+
+from perpkit.adapters.paradex.auth import ServerClock, SingleFlight, TokenKeeper
+from perpkit.adapters.paradex.signing import NativeSigner
+from perpkit.core.errors import AuthError, ConfigError, CredentialsError, NotSentError, RequestTimeoutError
+from perpkit.core.models import OrderIntent, Side
+from perpkit.core.transport.redact import Redactor, Secret
+from perpkit.crypto.stark import verify
+from tests.adapters.paradex.stub import ACCOUNT, CHAIN, KEY, Says, StubVenue, no, token
+from tests.core.clocks import ManualClock
+
+BALANCE = {"results": [{"token": "USDC", "size": "1", "last_updated_at": 1}]}
+SUMMARY = {
+    "account": ACCOUNT,
+    "account_value": "1",
+    "free_collateral": "1",
+    "initial_margin_requirement": "0",
+    "maintenance_margin_requirement": "0",
+    "total_collateral": "1",
+    "settlement_asset": "USDC",
+}
+
+
+class SignIn:
+    """Counts sign-ins; each gives another token, or fails."""
+
+    def __init__(self, life=300):
+        self.count = 0
+        self.life = life
+        self.failure = None
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def __call__(self):
+        self.count += 1
+        await self.gate.wait()
+        if self.failure is not None:
+            raise self.failure
+        return token(self.count, self.life)
+
+
+def keeper(sign_in, clock):
+    return TokenKeeper(sign_in, clock, Redactor())
+
+
+# The keeper
+
+
+async def test_a_token_serves_three_fifths_of_its_life():
+    """A five-minute token is renewed after three minutes; not on every call, not after it has expired."""
+    clock, sign_in = ManualClock(), SignIn()
+    tokens = keeper(sign_in, clock)
+    first = await tokens.token()
+    for _ in range(179):
+        clock.advance(1)
+        assert await tokens.token() is first
+    assert sign_in.count == 1
+    clock.advance(1)
+    assert await tokens.token() is not first
+    assert sign_in.count == 2
+
+
+async def test_a_token_s_own_dates_say_how_long_it_lives():
+    """Its two dates are of one clock, so ours may be off by any amount."""
+    clock, sign_in = ManualClock(), SignIn(life=3600)
+    tokens = keeper(sign_in, clock)
+    await tokens.token()
+    clock.advance(2159)
+    await tokens.token()
+    assert sign_in.count == 1
+    clock.advance(1)
+    await tokens.token()
+    assert sign_in.count == 2
+
+
+async def test_many_callers_share_one_sign_in():
+    """A burst of calls on a fresh session signs in once."""
+    sign_in = SignIn()
+    sign_in.gate.clear()
+    tokens = keeper(sign_in, ManualClock())
+    calls = [asyncio.create_task(tokens.token()) for _ in range(20)]
+    await asyncio.sleep(0)
+    sign_in.gate.set()
+    assert len({await call for call in calls}) == 1
+    assert sign_in.count == 1
+
+
+async def test_a_caller_that_is_cancelled_does_not_stop_the_sign_in_of_the_rest():
+    """Cancellation at this await is safe."""
+    sign_in = SignIn()
+    sign_in.gate.clear()
+    tokens = keeper(sign_in, ManualClock())
+    one, other = asyncio.create_task(tokens.token()), asyncio.create_task(tokens.token())
+    await asyncio.sleep(0)
+    one.cancel()
+    await asyncio.sleep(0)
+    sign_in.gate.set()
+    assert (await other).reveal() == token(1)
+    assert one.cancelled()
+    assert sign_in.count == 1
+
+
+async def test_a_failed_renewal_leaves_the_old_token_while_it_is_good():
+    """The network failed after three minutes; for a minute and a half more the old one serves."""
+    clock, sign_in = ManualClock(), SignIn()
+    tokens = keeper(sign_in, clock)
+    first = await tokens.token()
+    sign_in.failure = RequestTimeoutError("no answer")
+    clock.advance(200)
+    assert await tokens.token() is first
+    clock.advance(70)
+    with pytest.raises(RequestTimeoutError):
+        await tokens.token()
+
+
+async def test_a_refused_renewal_is_told_at_once():
+    """A revoked key is no network trouble."""
+    clock, sign_in = ManualClock(), SignIn()
+    tokens = keeper(sign_in, clock)
+    await tokens.token()
+    sign_in.failure = AuthError("revoked")
+    clock.advance(200)
+    with pytest.raises(AuthError):
+        await tokens.token()
+
+
+async def test_dropping_an_old_token_keeps_the_newer_one():
+    """Two calls meet a 401 with the same token; the second must not throw away what the first got."""
+    sign_in = SignIn()
+    tokens = keeper(sign_in, ManualClock())
+    old = await tokens.token()
+    tokens.drop(old)
+    new = await tokens.token()
+    tokens.drop(old)
+    assert await tokens.token() is new
+    assert sign_in.count == 2
+
+
+async def test_closing_ends_a_sign_in_that_nobody_waits_for():
+    """No task is left behind."""
+    sign_in = SignIn()
+    sign_in.gate.clear()
+    tokens = keeper(sign_in, ManualClock())
+    call = asyncio.create_task(tokens.token())
+    await asyncio.sleep(0)
+    await tokens.close()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+
+
+async def test_a_run_that_failed_is_run_again_for_the_next():
+    """One failure is not for ever."""
+    outcomes = iter([ValueError("first"), None])
+
+    async def run():
+        if (failure := next(outcomes)) is not None:
+            raise failure
+
+    once = SingleFlight(run)
+    with pytest.raises(ValueError, match="first"):
+        await once()
+    await once()
+
+
+def test_the_server_s_clock_is_followed_from_a_second_on():
+    """Less is the network's; more would make signatures too old or too new."""
+    clock = ManualClock()
+    server = ServerClock(clock)
+    base = server.now_ms()
+    server.learn(timedelta(milliseconds=999))
+    assert server.now_ms() == base
+    server.learn(timedelta(seconds=-61))
+    assert server.now_ms() == base - 61_000
+    assert server.now_s() == (base - 61_000) // 1000
+
+
+# Against a server
+
+
+@pytest.fixture
+async def stub():
+    async with StubVenue() as server:
+        server.say("GET /balance", BALANCE)
+        server.say("GET /account", SUMMARY)
+        yield server
+
+
+async def test_nothing_is_asked_before_the_first_private_call(stub):
+    """Opening is free; public data needs no sign-in."""
+    async with stub.open() as venue:
+        assert stub.asked == []
+        await venue.fetch_markets()
+        assert [each.path for each in stub.asked] == ["/markets"]
+        assert "Authorization" not in stub.asked[0].headers
+
+
+async def test_the_sign_in_is_signed_for_the_account_and_names_the_key(stub):
+    """Headers as the contract has them; the signature verifies for the signing key and the main account."""
+    async with stub.open() as venue:
+        await venue.fetch_balances()
+    (asked,) = [each for each in stub.asked if each.path.startswith("/auth/")]
+    signer = NativeSigner(int(KEY, 16), int(ACCOUNT, 16), CHAIN)
+    assert (asked.method, asked.path) == ("POST", f"/auth/{signer.public_key:#x}")
+    assert asked.headers["PARADEX-STARKNET-ACCOUNT"] == ACCOUNT
+    timestamp, expiration = int(asked.headers["PARADEX-TIMESTAMP"]), int(asked.headers["PARADEX-SIGNATURE-EXPIRATION"])
+    assert 0 < expiration - timestamp <= 7 * 24 * 3600
+    r, s = (int(half) for half in json.loads(asked.headers["PARADEX-STARKNET-SIGNATURE"]))
+    assert verify(signer.public_key, signer.auth_hash(timestamp, expiration), r, s)
+    private = stub.requests("GET /balance")[0]
+    assert private.headers["Authorization"] == f"Bearer {token(1)}"
+    assert "PARADEX-STARKNET-ACCOUNT" not in private.headers
+
+
+async def test_a_retail_token_is_asked_for_by_its_setting(stub):
+    """token_usage=interactive."""
+    async with stub.open(token_usage="interactive") as venue:
+        await venue.fetch_balances()
+    assert [each.query for each in stub.asked if each.path.startswith("/auth/")] == [{"token_usage": "interactive"}]
+
+
+async def test_a_401_is_answered_by_one_new_sign_in(stub):
+    """The call is repeated with the new token; a second 401 is the answer."""
+    stub.say("GET /balance", no("INVALID_TOKEN", status=401), BALANCE)
+    async with stub.open() as venue:
+        assert len(await venue.fetch_balances()) == 1
+        assert stub.sign_ins == 2
+        assert [each.headers["Authorization"] for each in stub.requests("GET /balance")] == [
+            f"Bearer {token(1)}",
+            f"Bearer {token(2)}",
+        ]
+        stub.say("GET /balance", no("INVALID_TOKEN", status=401))
+        with pytest.raises(AuthError, match="perpkit check"):
+            await venue.fetch_balances()
+        assert stub.sign_ins == 3
+
+
+async def test_a_read_only_token_is_used_as_it_is(stub):
+    """It is the token; there is no sign-in, and orders are refused here."""
+    own = token(99, life=10**10)
+    async with stub.open(readonly_token=own) as venue:
+        await venue.fetch_balances()
+        assert stub.requests("GET /balance")[0].headers["Authorization"] == f"Bearer {own}"
+        assert stub.sign_ins == 0
+        with pytest.raises(CredentialsError, match="read-only token can't sign"):
+            await venue.place_order(OrderIntent(market_id="BTC-USD-PERP", side=Side.BUY, size="1", price="100"))
+    assert stub.requests("POST /orders") == []
+
+
+async def test_without_credentials_a_private_call_says_so_and_sends_nothing(stub):
+    """Public data works all the same."""
+    async with stub.open(keyless=True) as venue:
+        await venue.fetch_markets()
+        with pytest.raises(CredentialsError, match="needs credentials"):
+            await venue.fetch_balances()
+    assert stub.requests("GET /balance") == []
+
+
+async def test_a_server_of_another_chain_is_never_signed_for(stub):
+    """A testnet key on mainnet, or the other way round, is a setting to correct."""
+    async with stub.open(chain_id="PRIVATE_SN_PARACLEAR_MAINNET") as venue:
+        with pytest.raises(ConfigError, match="is of chain PRIVATE_SN_POTC_SEPOLIA"):
+            await venue.fetch_balances()
+    assert stub.sign_ins == 0
+
+
+@pytest.mark.parametrize("off", [61_000, -61_000])
+async def test_a_clock_that_is_off_by_a_minute_is_corrected(stub, off):
+    """Signatures carry the venue's time."""
+    now = stub.time_ms
+    stub.time_ms = lambda: now() + off
+    async with stub.open() as venue:
+        await venue.fetch_balances()
+        health_stamp = int(next(a for a in stub.asked if a.path.startswith("/auth/")).headers["PARADEX-TIMESTAMP"])
+    assert abs(health_stamp * 1000 - stub.time_ms()) < 5_000
+
+
+async def test_a_main_key_finds_its_own_account(stub):
+    """The address follows from the key and the venue's class hashes."""
+    stub.say(
+        "GET /system/config",
+        {
+            "starknet_chain_id": CHAIN,
+            "paraclear_account_hash": "0x033434ad846cdd5f23eb73ff09fe6fddd568284a0fb7d1be20ee482f044dabe2",
+            "paraclear_account_proxy_hash": "0x3530cc4759d78042f1b543bf797f5f3d647cde0388c33734cf91b7f7b9314a9",
+        },
+    )
+    async with stub.open(private_key="0x123456789abcdef") as venue:
+        await venue.fetch_balances()
+    asked = next(each for each in stub.asked if each.path.startswith("/auth/"))
+    # Computed by paradex-py 0.8.2, derive_l2_address_starknet.
+    assert asked.headers["PARADEX-STARKNET-ACCOUNT"] == (
+        "0x5c45e05b597aaa5ff2e28b8e880975981dcdbb2330e9827ad06d73d52b0bd1c"
+    )
+
+
+async def test_a_sign_in_that_fails_before_an_order_means_that_it_was_not_sent(stub):
+    """However unclear the sign-in's own outcome, no order left."""
+    stub.say("POST /auth", Says("<html>bad gateway</html>", 502))
+    async with stub.open() as venue:
+        with pytest.raises(NotSentError, match="signing in failed"):
+            await venue.place_order(OrderIntent(market_id="BTC-USD-PERP", side=Side.BUY, size="1", price="100"))
+    assert stub.requests("POST /orders") == []
+
+
+async def test_no_secret_is_shown_by_what_goes_wrong(stub):
+    """Key, token and signature stay out of errors."""
+    stub.say("GET /balance", Says({"error": "X", "message": f"bad token {token(1)}"}, 400))
+    async with stub.open() as venue:
+        with pytest.raises(Exception, match="X") as caught:
+            await venue.fetch_balances()
+        text = f"{caught.value!r} {caught.value} {venue!r} {Secret('hunter22')}"
+    assert token(1) not in text
+    assert "hunter22" not in text
