@@ -9,7 +9,7 @@ from perpkit.core.models.account import (
     PositionMode,
     PositionSide,
 )
-from perpkit.core.models.base import Model, NonNegative, Number, Price, Size, UtcTime
+from perpkit.core.models.base import Duration, Model, NonNegative, Number, Price, Size, UtcTime
 from perpkit.core.models.book import BookDelta, BookLevel, BookSnapshot
 from perpkit.core.models.events import Channel, Event, StreamState, StreamStatus, Subscription
 from perpkit.core.models.fill import Fill, FillKind, Liquidity, Trade
@@ -53,6 +53,7 @@ __all__ = [
     "CancelStatus",
     "Candle",
     "Channel",
+    "Duration",
     "Event",
     "Fill",
     "FillKind",

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 _EMPTY: frozenset[str] = frozenset()
 
@@ -37,11 +37,11 @@ def _refuse_number(value: object) -> object:
     return value
 
 
-def _refuse_unitless(value: object, info: ValidationInfo) -> object:
-    """Only our own JSON writes a length of time as a number, always in seconds."""
-    if info.mode != "json" and isinstance(value, int | float | Decimal):
+def _refuse_unitless(value: object) -> object:
+    """A bare number says neither seconds nor hours."""
+    if isinstance(value, int | float | Decimal):
         msg = f"{value!r} is a bare number; pass a timedelta"
-        raise ValueError(msg)
+        raise ValueError(msg)  # noqa: TRY004 - as above
     return value
 
 
@@ -65,7 +65,7 @@ UtcTime = Annotated[AwareDatetime, BeforeValidator(_refuse_number), AfterValidat
 """An aware instant, kept in UTC."""
 
 Duration = Annotated[timedelta, BeforeValidator(_refuse_unitless)]
-"""A length of time."""
+"""A length of time; in JSON as ISO 8601 writes it."""
 
 M = TypeVar("M", bound="Model")
 
@@ -73,7 +73,7 @@ M = TypeVar("M", bound="Model")
 class Model(BaseModel):
     """Base of all core models."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=False, ser_json_timedelta="float")
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=False, ser_json_timedelta="iso8601")
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import NamedTuple
 
-from perpkit.core.models.base import Model, UtcTime
+from perpkit.core.models.base import Model, NonNegative, Price, UtcTime
 from perpkit.core.models.market import MarketId
 
 
 class BookLevel(NamedTuple):
     """Price in quote units, size in base units. In a delta, a size of zero removes the level."""
 
-    price: Decimal
-    size: Decimal
+    price: Price
+    size: NonNegative
 
 
 class BookSnapshot(Model):

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from perpkit.core.models.base import Model, Number, Price, UtcTime
+from perpkit.core.models.base import Duration, Model, Number, Price, UtcTime
 from perpkit.core.models.market import FundingAccrual, MarketId, PriceKind
 
 HOURS_PER_YEAR = 8760
@@ -42,7 +42,7 @@ class FundingRate(Model):
 
     market_id: MarketId
     value: Number
-    period: timedelta = Field(gt=timedelta(0))
+    period: Duration = Field(gt=timedelta(0))
     kind: FundingKind
     accrual: FundingAccrual
     next_at: UtcTime | None = None
@@ -80,7 +80,7 @@ class FundingPayment(Model):
     amount: Number
     asset: str
     rate: Number | None = None
-    period: timedelta | None = None
+    period: Duration | None = None
     size: Number | None = None
     ts_venue: UtcTime
     ts_received: UtcTime

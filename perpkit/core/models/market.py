@@ -7,12 +7,11 @@ Text form of a market: ``BTC-USD-PERP@paradex``.
 from __future__ import annotations
 
 import re
-from datetime import timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Self, TypeAlias
 
-from perpkit.core.models.base import Model, NonNegative, Number, Price, Size, UtcTime
+from perpkit.core.models.base import Duration, Model, NonNegative, Number, Price, Size, UtcTime
 
 MarketId: TypeAlias = str
 """``SYMBOL@venue``, for example ``BTC-USD-PERP@paradex``."""
@@ -137,7 +136,7 @@ class Market(Model):
     price_band: NonNegative | None = None
     maker_fee: Number | None = None
     taker_fee: Number | None = None
-    funding_interval: timedelta | None = None
+    funding_interval: Duration | None = None
     funding_accrual: FundingAccrual | None = None
     max_leverage: Size | None = None
     initial_margin_fraction: NonNegative | None = None
@@ -203,7 +202,7 @@ class Candle(Model):
 
     market_id: MarketId
     opened_at: UtcTime
-    interval: timedelta
+    interval: Duration
     open: Price
     high: Price
     low: Price
@@ -241,8 +240,8 @@ class VenueHealth(Model):
     status: VenueStatus
     message: str | None = None
     server_time: UtcTime | None = None
-    clock_skew: timedelta | None = None
-    round_trip: timedelta | None = None
+    clock_skew: Duration | None = None
+    round_trip: Duration | None = None
     ts_received: UtcTime
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 from pydantic import Field, ValidationError, model_validator
 
 from perpkit.core.errors import InvalidOrderError, RejectReason
-from perpkit.core.models.base import Model, NonNegative, Number, Price, Size, UtcTime
+from perpkit.core.models.base import Duration, Model, NonNegative, Number, Price, Size, UtcTime
 from perpkit.core.models.market import MarketId, PriceKind
 
 
@@ -133,7 +132,7 @@ class OrderIntent(Model):
     self_trade_prevention: SelfTradePrevention | None = None
     expires_at: UtcTime | None = None
     max_slippage: NonNegative | None = None
-    accept_within: timedelta | None = None
+    accept_within: Duration | None = None
     options: Mapping[str, OptionValue] = Field(default_factory=dict)
 
     if not TYPE_CHECKING:  # the type checker keeps pydantic's own signature
