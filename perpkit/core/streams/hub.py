@@ -385,12 +385,22 @@ class StreamHub:
         route = self._routes.get(data.topic)
         if route is None:
             return
-        for feed in route.feeds:
+        for feed in tuple(route.feeds):
             try:
                 feed.receive(data)
+                feed.choked = 0
             except Exception:  # noqa: BLE001 - logged, and mended by catching up
                 self._log.exception("%s: what the stream brought can't be taken in; catching up instead", feed)
-                self._resync(feed)
+                self._choked(feed)
+
+    def _choked(self, feed: Feed) -> None:
+        """Have a feed catch up that could not take in what came; give it up when that goes on without end."""
+        feed.choked += 1
+        if feed.choked < self._settings.max_decode_errors:
+            self._resync(feed)
+        else:
+            message = f"{feed.choked} messages in a row can't be taken in; see the log"
+            self._refuse(feed, StreamError(message, venue=self._venue, operation="stream"))
 
     def topic_up(self, name: str) -> None:
         """Let the feeds of a topic catch up."""

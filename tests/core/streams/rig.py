@@ -296,6 +296,8 @@ class ToyConnection:
         self.sent: list[Sent] = []
         self.frames: asyncio.Queue[str | None] = asyncio.Queue()
         self.send_error: PerpkitError | None = None
+        self.released = False
+        """We have closed it, and the close has run to its end."""
 
     async def send(self, data: Frame) -> None:
         if self.closed:
@@ -323,7 +325,9 @@ class ToyConnection:
         if self.closed is None:
             self.closed = Closed(code=code, reason=reason, clean=True, by_us=True)
             self.frames.put_nowait(None)
-        await asyncio.sleep(0)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        self.released = True
         return self.closed
 
     def __aiter__(self) -> AsyncIterator[Frame]:
@@ -351,15 +355,19 @@ class ToyConnector:
         self.attempts: list[float] = []
         self.failures: list[PerpkitError] = []
         self.always_fail: PerpkitError | None = None
+        self.overlaps = 0
+        """Attempts made while a connection of the same label was not released."""
 
     async def connect(self, endpoint: StreamEndpoint, traits: StreamTraits) -> ToyConnection:
         self.attempts.append(self.clock.monotonic())
+        label = endpoint.url.rpartition("/")[2]
+        self.overlaps += sum(each.label == label and not each.released for each in self.connections)
         await asyncio.sleep(0)
         if self.failures:
             raise self.failures.pop(0)
         if self.always_fail is not None:
             raise self.always_fail
-        connection = ToyConnection(self.source, self.responder, endpoint.url.rpartition("/")[2])
+        connection = ToyConnection(self.source, self.responder, label)
         self.connections.append(connection)
         return connection
 
@@ -496,7 +504,7 @@ class Rig:
         await settle()
         leaked = asyncio.all_tasks() - self.tasks_before
         assert not leaked, f"tasks leaked: {leaked}"
-        still_open = [each for each in self.connector.connections if each.closed is None]
+        still_open = [each for each in self.connector.connections if not each.released]
         assert not still_open, f"{len(still_open)} connections leaked"
 
     async def open(self, *subscriptions: Subscription) -> EventStream:

@@ -148,8 +148,10 @@ async def test_never_two_sockets_for_one_link():
             open_now = [each for each in rig.connector.connections if each.closed is None]
             assert len(open_now) == 1
             rig.connection.bring(*[DecodeError("?")])
+            rig.connection.bring(Closing("at once"))
             await rig.drop()
             await rig.advance(90, step=10)
+        assert rig.connector.overlaps == 0
 
 
 async def test_an_initial_failure_to_connect_is_told():

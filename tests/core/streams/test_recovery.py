@@ -374,6 +374,47 @@ async def test_an_order_that_can_not_be_traced_is_told_as_a_gap_and_asked_for_on
         assert rig.reads.count("fetch_order") == 1
 
 
+async def test_a_venue_that_gives_no_single_order_is_asked_for_its_history():
+    """The order is found in the history since it was made; where there is no history either, the gap is told."""
+    filled = order("v1", OrderStatus.FILLED, sequence=5, filled_size=1)
+    for hooks, expected in [
+        (ALL_READS - {"fetch_order"}, [LOST, RESYNCED]),
+        (ALL_READS - {"fetch_order", "fetch_order_history"}, [LOST, GAP, RESYNCED]),
+    ]:
+        async with Rig(hooks=hooks) as rig:
+            rig.reads.state["fetch_open_orders"] = [order("v1", sequence=1)]
+            stream = await rig.open(ORDERS)
+            await read(stream)
+            await rig.advance(3600)
+            rig.reads.state = {"fetch_open_orders": [], "fetch_order_history": [filled]}
+            await rig.drop()
+            await rig.back()
+            events = await read(stream)
+            assert states(events) == expected
+            assert data(events) == ([filled] if GAP not in expected else [])
+
+
+async def test_an_event_that_cannot_be_taken_in_is_mended_by_catching_up(caplog):
+    """A plugin's malformed event spoils neither the connection nor the other channel; the state is read again."""
+    async with Rig() as rig:
+        rig.reads.state["fetch_positions"] = [position("1", sequence=1)]
+        stream = await rig.open(POSITIONS, TRADES)
+        await read(stream)
+        rig.reads.state["fetch_positions"] = [position("2", sequence=2)]
+        malformed = Position.trusted(**{**position("3").__dict__, "size": "three", "sequence": "nine"})
+        rig.connection.bring(Data("positions.all", [malformed]))
+        await rig.bring(TRADES, trade("t1"))
+        assert data(await read(stream)) == [trade("t1"), position("2", sequence=2)]
+        assert "can't be taken in" in caplog.text
+        for _ in range(10):
+            rig.connection.bring(Data("positions.all", [malformed]))
+        await rig.bring(TRADES, trade("t2"))
+        with pytest.raises(StreamError, match="10 messages in a row"):
+            await read(stream)
+        assert stream.states[TRADES.key] is LIVE
+        assert len(rig.connector.connections) == 1
+
+
 async def test_the_face_is_told_of_every_order_and_fill():
     """What passes resolves unknown outcomes too: the venue's own tracker sees it."""
     tracker = OrderTracker()

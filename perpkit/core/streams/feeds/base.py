@@ -102,6 +102,7 @@ class Feed(ABC):
         consumers: Those who follow.
         phase: Where it is.
         was_live: It has delivered its first state, so what comes after a loss is a resync.
+        choked: So many messages in a row could not be taken in.
     """
 
     kinds: ClassVar[tuple[type, ...]]
@@ -123,6 +124,7 @@ class Feed(ABC):
         self.phase = Phase.WAITING
         self.was_live = False
         self.refusal: PerpkitError | None = None
+        self.choked = 0
         self._site = site
         self._market_id: MarketId | None = subscription.market_id
         self._aside: list[Data] | None = [] if self.keeps_aside else None
@@ -292,7 +294,10 @@ class Feed(ABC):
         if self._aside is not None:
             kept, self._aside = self._aside, None
             for data in kept:
-                self.process(data)
+                try:
+                    self.process(data)
+                except Exception:
+                    self._site.log.exception("%s: what the stream brought can't be taken in", self)
 
     def _backoff(self) -> Backoff:
         settings = self._site.settings

@@ -106,16 +106,25 @@ class OrdersFeed(Feed):
         """Find out what became of orders that stood before and are not among those that stand."""
         for order in gone:
             known = self._tracker.get(order.ref)
-            if known is None or known.is_terminal or not self._site.supports("fetch_order"):
-                continue
             name = f"{order.market_id} {order.venue_order_id or order.client_order_id}"
-            if name in self._untraceable:
+            if known is None or known.is_terminal or name in self._untraceable:
                 continue
             try:
-                self._take([await self._site.reads.fetch_order(order.ref)])
+                self._take(await self._look_up(order))
             except OrderNotFoundError as error:
                 self._untraceable.add(name)
                 self.report(StreamState.GAP, f"order {name} stands no more, and the venue does not say why: {error}")
+
+    async def _look_up(self, order: Order) -> Iterable[Order]:
+        """Ask for one order; where the venue can't be asked for one, look through the history since it was made."""
+        if self._site.supports("fetch_order"):
+            return [await self._site.reads.fetch_order(order.ref)]
+        if self._site.supports("fetch_order_history"):
+            market = self.subscription.market
+            told = await self._site.reads.fetch_order_history(market, since=order.created_at or self._floor)
+            if _among(order, told):
+                return told
+        raise OrderNotFoundError("no read finds it", venue=self._site.venue, operation="stream")
 
     def process(self, data: Data) -> None:
         """Deliver what is news. A whole snapshot that leaves out a standing order has it traced."""
