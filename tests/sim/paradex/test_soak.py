@@ -1,5 +1,5 @@
 """
-Minutes of a lively market, with a customer trading at random from a seed: what the streams told adds up to what REST
+A minute of a lively market, with a customer trading at random from a seed: what the streams told adds up to what REST
 and the ledger hold.
 """
 
@@ -36,17 +36,17 @@ def random_order(rng):
 
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_streams_rest_and_ledger_agree_after_a_lively_while(seed):
-    """Two minutes of quotes, trades, orders, changes and cancels; every frame and answer is validated on the way."""
+    """A minute of quotes, trades, orders, changes and cancels; answers and many frames are validated on the way."""
     print(f"seed {seed}")
     rng = random.Random(seed)
     async with LocalParadex(seed=seed, liquidity=True) as sim:
         account = sim.accounts[0]
-        async with Client(sim, Signer(sim, account)) as client, Socket(sim, client.token) as socket:
+        async with Client(sim, Signer(sim, account)) as client, Socket(sim, client.token, check_every=25) as socket:
             for channel in ("orders.ALL", "fills.ALL", "positions", "balance_events", "bbo.ALL", "trades.ALL"):
                 await socket.subscribe(channel)
             for market in MARKETS:
                 await socket.subscribe(BOOK.format(market))
-            for step in range(120):
+            for step in range(60):
                 if step % 3 == 0:
                     await client.place(**random_order(rng))
                 elif step % 10 == 1 and (open_orders := (await client.get("/orders")).results):
@@ -73,7 +73,7 @@ async def compare(sim, client, socket):
         told = {key: value for key, value in latest[order_id].items() if key not in changing}
         assert told == {key: value for key, value in order.items() if key not in changing}
     fills = (await client.get("/fills", page_size=500)).results
-    assert len(fills) > 10
+    assert len(fills) > 5
     assert socket.frames["fills.ALL"] == fills[::-1]
     for position in (await client.get("/positions")).results:
         own = [f for f in fills if f["market"] == position["market"]]
