@@ -68,6 +68,9 @@ class ConnectPace:
             await self._clock.sleep(at - now)
 
 
+CONNECT_QUOTA = "stream-connect"
+
+
 class WebSocketConnector:
     """
     Opens WebSockets for one venue.
@@ -104,8 +107,9 @@ class WebSocketConnector:
             ping = min(ping, traits.ping_interval)
         limiter = None
         if self._limiter is not None:
-            quota = Quota(name="ws-connect", limits=((traits.max_connects, traits.connects_per),))
-            limiter = self._limiter(urlsplit(endpoint.url).hostname or endpoint.url, [quota])
+            # A name of its own: a plugin may keep a quota for the sockets that it opens itself on the same host.
+            quota = Quota(name=CONNECT_QUOTA, limits=((traits.max_connects, traits.connects_per),))
+            limiter = self._limiter(urlsplit(endpoint.url).netloc.rpartition("@")[2], [quota])
         return await WebSocketConnection.connect(
             endpoint.url,
             venue=self._venue,
@@ -113,7 +117,7 @@ class WebSocketConnector:
             timeouts=WsTimeouts(ping=ping),
             headers=endpoint.headers,
             limiter=limiter,
-            quotas={"ws-connect": 1} if limiter is not None else None,
+            quotas={CONNECT_QUOTA: 1} if limiter is not None else None,
             redactor=self._redactor,
             recorders=self._recorders,
         )
