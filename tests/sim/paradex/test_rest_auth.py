@@ -184,3 +184,15 @@ async def test_each_documented_quota_ends_in_429(sim, method, path, access, allo
         assert answers[-1].headers["X-RateLimit-Remaining"] == "0"
         sim.clock.advance(timedelta(seconds=int(answers[-1].headers["Retry-After"])))
         assert (await ask()).status != 429
+
+
+async def test_a_venue_of_the_main_network_has_its_chain_id():
+    """What is signed for the main network is accepted there, and only there."""
+    async with LocalParadex(seed=3, settings=Settings(environment="prod")) as sim:
+        async with Client(sim, Signer(sim, sim.accounts[0])) as client:
+            assert (await client.get("/system/config")).body["starknet_chain_id"] == "PRIVATE_SN_PARACLEAR_MAINNET"
+            assert (await client.place())["status"] == "NEW"
+        foreign = Signer(sim, sim.accounts[0], chain_id="PRIVATE_SN_POTC_SEPOLIA")
+        async with Client(sim) as client:
+            answer = await client.request("POST", "/auth", headers=foreign.auth_headers())
+            assert answer.refusal == (401, "STARKNET_SIGNATURE_VERIFICATION_FAILED")

@@ -96,6 +96,9 @@ class Hub:
             if books is not None:
                 connection.send(channel.name, push(channel.name, books.feeds[channel.name].first()))
             return
+        if channel.kind == "markets_summary":
+            self._send_summaries(connection, channel.name)
+            return
         for symbol in self._books:
             if channel.market not in {ALL, symbol}:
                 continue
@@ -103,8 +106,6 @@ class Hub:
                 connection.send(channel.name, push(channel.name, wire_markets.bbo_body(exchange.bbo(symbol))))
             elif channel.kind == "funding_data":
                 connection.send(channel.name, push(channel.name, wire_markets.funding_body(exchange.funding(symbol))))
-            elif channel.kind == "markets_summary":
-                self._send_summary(connection, channel.name, symbol)
 
     def _feed(self, channel: Channel) -> None:
         books = self._books[channel.market]
@@ -210,19 +211,19 @@ class Hub:
             case events.TickEvent():
                 for name in [n for n in self._subscribers if n.partition(".")[0] == "markets_summary"]:
                     for connection in list(self._subscribers[name]):
-                        for symbol in self._books:
-                            if name.partition(".")[2] in {"", ALL, symbol}:
-                                self._send_summary(connection, name, symbol)
+                        self._send_summaries(connection, name)
             case _:
                 message = f"{type(event).__name__} is not a state"
                 raise TypeError(message)
 
     # --- sending --------------------------------------------------------------------------------------------------
 
-    def _send_summary(self, connection: Connection, name: str, symbol: str) -> None:
-        chosen = connection.markets_filters.get(name)
-        if chosen is None or symbol in chosen:
-            connection.send(name, push(name, summary(self._venue, self._venue.listings[symbol])))
+    def _send_summaries(self, connection: Connection, name: str) -> None:
+        """Send every listed row that the channel is about, those that don't trade here among them."""
+        named, chosen = name.partition(".")[2], connection.markets_filters.get(name)
+        for symbol, listing in self._venue.listings.items():
+            if named in {"", ALL, symbol} and (chosen is None or symbol in chosen):
+                connection.send(name, push(name, summary(self._venue, listing)))
 
     def _publish(self, name: str, data: dict[str, Any]) -> None:
         for connection in list(self._subscribers.get(name, ())):
