@@ -355,9 +355,12 @@ class StreamHub:
             wiring.syncing = self._tasks.spawn(self._sync(feed), f"sync {feed.subscription}")
 
     async def _sync(self, feed: Feed) -> None:
+        back = feed.was_live
         await feed.sync()
         if feed.phase is Phase.LIVE:
             await self._pollers.stop(feed)
+            if back:
+                await feed.look_again()
         elif feed.phase is Phase.REFUSED:
             self._abandon(feed)
 

@@ -39,6 +39,7 @@ class StreamSettings:
         sync_attempts: Failed REST reads in a row before the consumer is told by an error.
         seed_window: How far back of the start fills and payments are read, so that later reads know what is old.
         overlap: How far before the newest one seen a backfill starts: venues write late, and not in order.
+        second_look: How long after a resync fills and payments are read once more, for what the venue wrote late.
         max_missed_trades: How much of the public tape is fetched after a loss.
         book_backlog: Pending updates of one book in a consumer's queue before they are folded into a snapshot.
         trade_backlog: Pending public trades of one market in a consumer's queue before the oldest are dropped.
@@ -57,6 +58,7 @@ class StreamSettings:
     sync_attempts: int = 5
     seed_window: timedelta = timedelta(minutes=5)
     overlap: timedelta = timedelta(minutes=2)
+    second_look: timedelta = timedelta(seconds=5)
     max_missed_trades: int = 1_000
     book_backlog: int = 200
     trade_backlog: int = 10_000

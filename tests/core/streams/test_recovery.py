@@ -263,6 +263,32 @@ class TestLedger:
             with pytest.raises(StreamGapError, match="can't be read after 3 attempts"):
                 await read(stream)
 
+    async def test_what_arrived_is_delivered_however_often_the_connection_ends(self, subscription, hook, make):
+        """It waited for the backfill when the next loss came, and the venue's read does not show it yet."""
+        async with Rig() as rig:
+            stream = await rig.open(subscription)
+            await rig.drop()
+            rig.reads.held[hook] = asyncio.Event()
+            await rig.back()
+            await rig.bring(subscription, make("1", 1))
+            await rig.drop()
+            assert data(await read(stream)) == [make("1", 1)]
+
+    async def test_what_the_venue_wrote_late_is_found_by_a_second_look(self, subscription, hook, make):
+        """The read right after the return did not show it; a few seconds later it is there, and comes once."""
+        async with Rig() as rig:
+            stream = await rig.open(subscription)
+            await rig.drop()
+            await rig.back()
+            assert states(await read(stream))[-1] is RESYNCED
+            rig.reads.state[hook] = [make("1", 0.1)]
+            rig.reads.errors[hook] = []
+            await rig.advance(5)
+            assert data(await read(stream)) == [make("1", 0.1)]
+            asked = rig.reads.count(hook)
+            await rig.advance(600, step=10)
+            assert rig.reads.count(hook) == asked
+
     async def test_without_a_read_the_hole_is_told(self, subscription, hook, make):
         """A venue that can't be asked gives a gap that is said to be one."""
         async with Rig(hooks=ALL_READS - {hook}) as rig:
@@ -499,6 +525,20 @@ async def test_a_read_overtaken_by_the_stream_does_not_flatten():
         assert data(await read(stream)) == [position("3")]
 
 
+async def test_what_came_before_the_read_began_is_not_flattened_by_it_either():
+    """The first update after a loss arrives before the read is made; what it speaks of is not taken away and back."""
+    async with Rig() as rig:
+        rig.reads.state["fetch_positions"] = [position("2")]
+        stream = await rig.open(POSITIONS)
+        await read(stream)
+        await rig.drop()
+        rig.reads.state["fetch_positions"] = []
+        rig.respond = lambda sent: None if sent.what == "subscribe" else acknowledge(sent)
+        await rig.back()
+        await rig.bring(POSITIONS, position("3"))
+        assert data(await read(stream)) == [position("3")]
+
+
 async def test_a_whole_snapshot_on_the_stream_replaces_and_an_update_merges():
     """A snapshot without ETH closes it; an update of BTC alone closes nothing."""
     async with Rig() as rig:
@@ -523,14 +563,19 @@ async def test_a_close_told_by_the_stream_is_delivered_once():
 
 
 @pytest.mark.parametrize(
-    "late",
-    [position("2", sequence=5), position("1", sequence=4)],
-    ids=["the last state again", "an older state"],
+    ("last", "late", "newer"),
+    [
+        (position("2", sequence=5), position("2", sequence=5), position("7", sequence=6)),
+        (position("2", sequence=5), position("1", sequence=4), position("7", sequence=6)),
+        (position("2", when=5), position("2", when=5), position("7", when=6)),
+        (position("2", when=5), position("1", when=4), position("7", when=6)),
+    ],
+    ids=["the last state again", "an older state", "the last state again, by time", "an older state, by time"],
 )
-async def test_a_late_telling_does_not_reopen_a_closed_position(late: Position):
+async def test_a_late_telling_does_not_reopen_a_closed_position(last: Position, late: Position, newer: Position):
     """A delayed update from before the close stays out; a newer one opens it again."""
     async with Rig() as rig:
-        rig.reads.state["fetch_positions"] = [position("2", sequence=5)]
+        rig.reads.state["fetch_positions"] = [last]
         stream = await rig.open(POSITIONS)
         await rig.drop()
         rig.reads.state["fetch_positions"] = []
@@ -538,8 +583,8 @@ async def test_a_late_telling_does_not_reopen_a_closed_position(late: Position):
         await read(stream)
         await rig.bring(POSITIONS, late)
         assert data(await read(stream)) == []
-        await rig.bring(POSITIONS, position("7", sequence=6))
-        assert data(await read(stream)) == [position("7", sequence=6)]
+        await rig.bring(POSITIONS, newer)
+        assert data(await read(stream)) == [newer]
 
 
 async def test_older_states_never_overwrite_newer_ones():

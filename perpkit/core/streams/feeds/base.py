@@ -147,6 +147,10 @@ class Feed(ABC):
     async def catch_up(self) -> None:
         """After (re)subscribing: read what is missing and deliver it. Raises what the read raises."""
 
+    async def look_again(self) -> None:
+        """After a resync: look once more, where the venue may have written something late."""
+        self._site.log.debug("%s needs no second look", self.subscription)
+
     @abstractmethod
     async def poll(self) -> None:
         """Without a stream: read, and deliver what is new. Raises what the read raises."""

@@ -58,6 +58,15 @@ class _LedgerFeed(Feed, Generic[E]):
             if since is None or row.ts_venue >= since:
                 self._take(row)
 
+    async def look_again(self) -> None:
+        """Read once more a little later: the last entries may not have been written when they were asked for."""
+        if self.can_read:
+            await self._site.clock.sleep(self._site.settings.second_look.total_seconds())
+            try:
+                await self.catch_up()
+            except PerpkitError as error:
+                self._site.log.warning("%s: the second look failed: %s", self.subscription, error)
+
     async def poll(self) -> None:
         """The same as after a loss."""
         await self.catch_up()
