@@ -1,0 +1,244 @@
+"""
+:class:`VenueProfile`: what the suite must be told of a venue, and of nothing else: how to start its local exchange,
+how to open the plugin on it, where faults strike, which contract holds, and what is waived until when.
+
+A package supplies its own through the entry-point group ``perpkit.profiles``, or through a fixture ``venue_profile``.
+"""
+
+from __future__ import annotations
+
+import copy
+import importlib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from importlib.metadata import EntryPoint, entry_points
+from types import MappingProxyType
+from typing import Any, Protocol, Self
+
+from perpkit.core.capabilities import VenueDescription
+from perpkit.core.errors import ConfigError
+from perpkit.core.opening import open_venue
+from perpkit.core.venue import Venue
+from perpkit.sim.control import Control
+from perpkit_conformance.contract import Contract
+from perpkit_conformance.rules import rule
+
+GROUP = "perpkit.profiles"
+SEED = 20261121
+DEPOSIT = Decimal(100_000)
+LONGEST_WAIVER = timedelta(days=180)
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+class LocalVenue(Protocol):
+    """A local exchange, started with ``async with``; :class:`perpkit.sim.server.SimServer` is one."""
+
+    @property
+    def control(self) -> Control:
+        """The back door."""
+        ...
+
+    @property
+    def url(self) -> str:
+        """Where its REST is."""
+        ...
+
+    @property
+    def ws_url(self) -> str:
+        """Where its WebSocket is."""
+        ...
+
+    async def start(self) -> None:
+        """Listen."""
+        ...
+
+    async def stop(self) -> None:
+        """Stop, and leave nothing behind."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiver:
+    """
+    A rule that a plugin may break for a while.
+
+    It fails when it is stale: when its date has passed, and when the rule holds without it.
+
+    Attributes:
+        rule: The rule's id.
+        reason: Why, in a sentence a user of the plugin can read.
+        since: When it was granted.
+        until: The last day on which it counts, at most 180 days later.
+        whose: ``plugin`` or ``venue``: whose gap it is.
+
+    Raises:
+        ConfigError: No such rule, no reason, or a span that is not within 1 and 180 days.
+    """
+
+    rule: str
+    reason: str
+    since: date
+    until: date
+    whose: str = "plugin"
+
+    def __post_init__(self) -> None:
+        rule(self.rule)
+        if len(self.reason.split()) < 3:
+            raise ConfigError(f"the waiver of {self.rule} needs a reason, in a sentence")
+        if self.whose not in {"plugin", "venue"}:
+            raise ConfigError(f"the waiver of {self.rule}: whose={self.whose!r} is neither plugin nor venue")
+        if not timedelta(days=1) <= self.until - self.since <= LONGEST_WAIVER:
+            span = f"{self.since} to {self.until}"
+            raise ConfigError(f"the waiver of {self.rule} spans {span}; 1 to {LONGEST_WAIVER.days} days are possible")
+
+    def is_over(self, today: date) -> bool:
+        """Tell whether its date has passed."""
+        return today > self.until
+
+
+class VenueProfile(ABC):
+    """
+    A venue under test.
+
+    Attributes:
+        name: The venue's entry point, and what stands after the ``@`` of a market id.
+        markets: Perpetuals to trade in tests: perpkit's symbol to the venue's own. The first is used most; at least
+            two, with different funding periods where the venue has such.
+        settle_asset: What PnL is paid in.
+        contract: What the venue publishes of its wire; None where it publishes nothing.
+        not_offered: Claims (see :mod:`perpkit_conformance.claims`) that the venue itself has nothing for, with the
+            reason. A plugin that claims one all the same fails.
+        http_faults: Where a fault strikes the request behind a hook: ``{"place_order": "POST /v1/orders"}``.
+        frame_faults: Where a fault strikes a channel's frames: ``{"orders": "orders.*"}``.
+        waivers: Rules that the plugin may break until a date.
+        plugin: A plugin class in place of the installed one, for trying a plugin that is not installed.
+    """
+
+    name: str
+    markets: Mapping[str, str]
+    settle_asset: str
+    contract: Contract | None = None
+    not_offered: Mapping[str, str] = _NOTHING
+    http_faults: Mapping[str, str] = _NOTHING
+    frame_faults: Mapping[str, str] = _NOTHING
+    waivers: tuple[Waiver, ...] = ()
+    plugin: Any = None
+
+    @property
+    def target_name(self) -> str:
+        """What the plugin was run against, for the card."""
+        source = f", contract {self.contract.source}" if self.contract is not None else ""
+        return f"local {self.name}{source}"
+
+    @abstractmethod
+    def local(self, *, seed: int, accounts: int = 2, deposit: Decimal = DEPOSIT, **options: Any) -> LocalVenue:
+        """Make the local exchange, not started, on a clock that only a test moves; ``options`` are its own."""
+
+    @abstractmethod
+    def account_id(self, local: LocalVenue, account: int) -> str:
+        """Return what the exchange's ledger calls the account of that number, counted from 0."""
+
+    @abstractmethod
+    def settings(self, local: LocalVenue, *, account: int = 0, key: str = "main") -> dict[str, Any]:
+        """
+        Return what ``open_venue`` needs to reach the local exchange: environment, addresses, credentials.
+
+        Args:
+            key: ``main``, ``none``, or another kind of credential that :meth:`keys` lists.
+        """
+
+    def keys(self) -> tuple[str, ...]:
+        """Return the kinds of credential that the venue knows, ``none`` (public data only) left out."""
+        return ("main",)
+
+    def secrets(self, local: LocalVenue) -> list[str]:
+        """Return every secret that the settings hold, which must appear nowhere."""
+        return []
+
+    def bad_settings(self, local: LocalVenue) -> Mapping[str, Mapping[str, Any]]:
+        """Return settings whose credentials are malformed, by what is wrong: each must be refused, nothing sent."""
+        return {}
+
+    def wrong_environment(self, local: LocalVenue) -> Mapping[str, Any] | None:
+        """Return settings that are well formed and belong to another environment; None where that can't be."""
+        return None
+
+    def error_replies(self) -> Mapping[str, tuple[int, str]]:
+        """Return status and body of each documented error, by the venue's code."""
+        return {}
+
+    def live_settings(self, environ: Mapping[str, str]) -> dict[str, Any] | None:
+        """Return what ``open_venue`` needs to reach the testnet; None where that is not set up."""
+        return None
+
+    def with_plugin(self, plugin: Any) -> Self:
+        """Return this profile with another plugin class under test."""
+        other = copy.copy(self)
+        other.plugin = plugin
+        return other
+
+    def waiver(self, rule_id: str) -> Waiver | None:
+        """Return the waiver of a rule, if there is one."""
+        return next((each for each in self.waivers if each.rule == rule_id), None)
+
+    def make(self, local: LocalVenue, *, account: int = 0, key: str = "main", **given: Any) -> Venue:
+        """Make the venue under test, not opened; ``given`` goes to ``open_venue`` and wins over the settings."""
+        arguments = {"environ": {}, **self.settings(local, account=account, key=key), "plugin": self.plugin, **given}
+        return open_venue(self.name, **arguments)
+
+    def describe(self) -> VenueDescription:
+        """Return what the plugin says of itself; no server is started and nothing is sent."""
+        return self.make(self.local(seed=SEED)).description
+
+    def plugin_class(self) -> Any:
+        """Return the plugin under test, imported."""
+        if self.plugin is not None:
+            return self.plugin
+        from perpkit.core import plugins  # noqa: PLC0415 - only here
+
+        return plugins.load(self.name)
+
+
+def installed_profiles() -> dict[str, EntryPoint]:
+    """Return the profiles that installed packages bring, by venue."""
+    return {each.name: each for each in sorted(entry_points(group=GROUP), key=lambda each: each.name)}
+
+
+def load_profile(venue: str, plugin: str | None = None) -> VenueProfile:
+    """
+    Return the profile of a venue, by its name or as ``module:object``.
+
+    Args:
+        plugin: ``module:class`` to test in place of the installed plugin.
+
+    Raises:
+        ConfigError: There is none, or what is there is no profile.
+    """
+    if ":" in venue:
+        found = _load_object(venue)
+    else:
+        installed = installed_profiles()
+        if venue not in installed:
+            names = ", ".join(installed) or "none"
+            msg = (
+                f"no conformance profile for {venue!r} is installed (installed: {names}); a package brings one by the "
+                f"entry point {GROUP}, or give module:object"
+            )
+            raise ConfigError(msg)
+        found = installed[venue].load()
+    profile = found() if isinstance(found, type) else found
+    if not isinstance(profile, VenueProfile):
+        raise ConfigError(f"{venue}: {found!r} is no VenueProfile")
+    return profile if plugin is None else profile.with_plugin(_load_object(plugin))
+
+
+def _load_object(path: str) -> Any:
+    module, _, name = path.partition(":")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"{path}: {error}") from error

@@ -1,0 +1,118 @@
+"""Credentials, sign-in and rate limits."""
+
+from __future__ import annotations
+
+from perpkit_conformance.rules import Layer, Rule, Tier
+
+B, S, G = Tier.BRONZE, Tier.SILVER, Tier.GOLD
+
+RULES = (
+    Rule(
+        "signatures-verify",
+        S,
+        Layer.TRUTH,
+        ("AU1",),
+        "Every signature is one that an independent implementation of the venue's scheme verifies.",
+        "A wrong hash after a change of the SDK.",
+        "Compare with vectors from the venue's own SDK.",
+    ),
+    Rule(
+        "bad-credentials-are-named",
+        B,
+        Layer.LIFECYCLE,
+        ("AU3",),
+        "A missing or malformed credential is named before anything is sent; public data works without any.",
+        "The repr of a secret, or a trailing newline, sent as the key: 401 on every call.",
+        "Strip and check credentials in the constructor; ask for them at the first private call.",
+    ),
+    Rule(
+        "wrong-environment-is-detected",
+        S,
+        Layer.LIFECYCLE,
+        ("AU4",),
+        "Credentials or a chain id of another environment are refused as such, with a hint.",
+        "Testnet signatures that were 'invalid' for hours.",
+        "Compare the configured environment with what the venue says of itself.",
+    ),
+    Rule(
+        "tokens-refresh-early",
+        S,
+        Layer.LIFECYCLE,
+        ("AU5",),
+        "A token is renewed before it expires, by one request however many wait, and a 401 is retried once.",
+        "A five-minute token refreshed 'five minutes before expiry': a sign-in on every call.",
+        "Refresh at a fraction of the token's own life, behind one lock.",
+    ),
+    Rule(
+        "sub-keys-act-for-the-account",
+        S,
+        Layer.TRUTH,
+        ("AU6",),
+        "With a sub-key or agent the account's own positions, balances and orders are seen.",
+        "Empty positions: the sub-key's address was asked about.",
+        "Ask about the account, sign with the key.",
+    ),
+    Rule(
+        "clock-skew-is-handled",
+        G,
+        Layer.FAULTS,
+        ("AU7",),
+        "With a clock off by a minute what is signed is accepted, and two accounts in one process do not mix.",
+        "Every request refused by its timestamp; one account's orders sent by the other.",
+        "Correct by the venue's clock; keep state in the plugin's instance.",
+    ),
+    Rule(
+        "bursts-stay-under-limits",
+        S,
+        Layer.FAULTS,
+        ("RL1",),
+        "A burst of calls never exceeds the venue's limits.",
+        "429 in every busy minute.",
+        "Declare the venue's quotas and name them with each request.",
+    ),
+    Rule(
+        "clients-share-limits",
+        S,
+        Layer.FAULTS,
+        ("RL2",),
+        "Two clients of one account or address draw on one budget.",
+        "Each within its limit, both together banned.",
+        "Take the limiter from the context, with the right scope.",
+    ),
+    Rule(
+        "weights-are-the-venues",
+        S,
+        Layer.TRUTH,
+        ("RL3",),
+        "Each request is counted with the weight that the venue gives it.",
+        "Requests of weight 600 counted as 1.",
+        "Copy the venue's table of weights, with its source.",
+    ),
+    Rule(
+        "retry-after-is-honoured",
+        S,
+        Layer.FAULTS,
+        ("RL4",),
+        "A 429 stops requests for as long as it says, without a storm, and leaves room for cancels.",
+        "A ban, earned by retrying.",
+        "Let the core's client see the reply; reserve a share of the order quota for cancels.",
+    ),
+    Rule(
+        "socket-limits-are-kept",
+        G,
+        Layer.FAULTS,
+        ("RL5",),
+        "Connects, messages and requests in flight on sockets stay under the venue's caps.",
+        "50 in flight allowed, 200 sent.",
+        "Declare the caps in the stream's traits.",
+    ),
+    Rule(
+        "reads-do-not-fan-out",
+        S,
+        Layer.WIRE,
+        ("RL6",),
+        "Reading the account takes a fixed number of requests, however many markets are listed; a ban is final.",
+        "160 requests for one command.",
+        "Use the venue's bulk endpoints.",
+    ),
+)

@@ -1,0 +1,360 @@
+"""
+:class:`Target`: a started local exchange with the plugin under test pointed at it. Tests act through it.
+
+Time stands still unless a test moves it: ``target.advance``, ``target.until``, ``target.run`` and ``target.flow``. The
+venue under test lives on the same clock, so its back-offs and time limits take no real time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import datetime, timedelta
+from decimal import Decimal
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from perpkit.core.clock import Clock
+from perpkit.core.errors import PerpkitError
+from perpkit.core.models import Channel, Event, Market, StreamState, StreamStatus, Subscription
+from perpkit.core.streams.delivery import EventStream
+from perpkit.core.transport.http import HttpTimeouts
+from perpkit.core.transport.ratelimit import RateLimiterRegistry
+from perpkit.core.venue import Venue
+from perpkit.sim.control import Control, PricePoint
+from perpkit.sim.faults import Fault, FaultAction, FaultTarget
+from perpkit.sim.markets import SystemStatus
+from perpkit_conformance.contract import Breach
+from perpkit_conformance.profile import SEED, LocalVenue, VenueProfile
+from perpkit_conformance.recordings import Arrivals, Recordings
+from perpkit_conformance.truth import Truth
+
+__all__ = ["FaultAction", "PricePoint", "SystemStatus", "Target", "VenueClock", "Watch", "quick_timeouts"]
+
+T = TypeVar("T")
+
+_BREATH = 0.001
+"""Real seconds given to the sockets between two looks."""
+_PATIENCE = 0.1
+"""Real seconds that a condition may take before the clock is moved for it."""
+
+
+class VenueClock:
+    """
+    The clock of the venue under test: the exchange's, plus an error of its own if wanted.
+
+    Attributes:
+        error: By how much this machine's wall time is wrong. Durations are right all the same.
+        sleepers: How many wait on it now.
+    """
+
+    def __init__(self, exchange_clock: Clock) -> None:
+        self._clock = exchange_clock
+        self.error = timedelta(0)
+        self.sleepers = 0
+
+    def now(self) -> datetime:
+        """Return the wall time, aware, in UTC."""
+        return self._clock.now() + self.error
+
+    def time_ns(self) -> int:
+        """Return the wall time in nanoseconds since 1970."""
+        return self._clock.time_ns() + self.error // timedelta(microseconds=1) * 1000
+
+    def monotonic(self) -> float:
+        """Return seconds on a clock that never goes back."""
+        return self._clock.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait for the exchange's clock to move on by so much."""
+        if seconds <= 0:
+            await asyncio.sleep(0)
+            return
+        self.sleepers += 1
+        try:
+            await self._clock.sleep(seconds)
+        finally:
+            self.sleepers -= 1
+
+
+class Target:
+    """
+    A local exchange and what a test needs of it. Use it as an async context manager.
+
+    Attributes:
+        profile: The venue's profile.
+        local: The server.
+        clock: The venue's clock; ``clock.error`` makes this machine's wall time wrong.
+        recordings: Everything that opened venues sent and received, redacted.
+        arrivals: What reached the exchange, counted at its door.
+    """
+
+    def __init__(
+        self,
+        profile: VenueProfile,
+        *,
+        seed: int = SEED,
+        accounts: int = 2,
+        deposit: Decimal = Decimal(100_000),
+        **options: Any,
+    ) -> None:
+        self.profile = profile
+        self.seed = seed
+        self.local: LocalVenue = profile.local(seed=seed, accounts=accounts, deposit=deposit, **options)
+        self.clock = VenueClock(self.local.control.clock)
+        self.limits = RateLimiterRegistry(self.clock)
+        self.recordings = Recordings()
+        self.arrivals = Arrivals()
+        self._opened = 0
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        self.arrivals.watch(self.local)
+        await self.local.start()
+        self._stack.push_async_callback(self.local.stop)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    # What the tests read and move
+
+    @property
+    def control(self) -> Control:
+        """The back door: liquidity, prices, funding, status, faults, liquidation."""
+        return self.local.control
+
+    def truth(self, account: int = 0) -> Truth:
+        """Return an account's true state; it stays current."""
+        return Truth(self.control.exchange, self.profile.account_id(self.local, account))
+
+    @property
+    def market(self) -> str:
+        """Perpkit's symbol of the market that is traded most."""
+        return next(iter(self.profile.markets))
+
+    @property
+    def symbol(self) -> str:
+        """The venue's own symbol of that market."""
+        return self.profile.markets[self.market]
+
+    def symbol_of(self, market: Market | str) -> str:
+        """Return the venue's own symbol of one of the profile's markets, by perpkit's symbol or id, or a model."""
+        name = market.id if isinstance(market, Market) else market
+        return self.profile.markets[name.partition("@")[0]]
+
+    # The venue under test
+
+    def make(self, *, account: int = 0, key: str = "main", **given: Any) -> Venue:
+        """
+        Make the venue under test for an account, not opened.
+
+        Args:
+            key: Which kind of credential; ``none`` for public data only.
+            given: To ``open_venue``, winning over the profile's settings.
+        """
+        self._opened += 1
+        arguments: dict[str, Any] = {
+            "clock": self.clock,
+            "limits": self.limits,
+            "recorders": (self.recordings,),
+            "rng": random.Random(f"{self.seed}/{self._opened}"),  # noqa: S311 - reproducible, not secret
+            **given,
+        }
+        return self.profile.make(self.local, account=account, key=key, **arguments)
+
+    async def open(self, *, account: int = 0, key: str = "main", **given: Any) -> Venue:
+        """Open the venue under test for an account; it is closed with the target. See :meth:`make`."""
+        venue = self.make(account=account, key=key, **given)
+        # Opening may wait, for a budget or between attempts, and nobody else moves the clock.
+        await self.run(venue.__aenter__())
+        self._stack.push_async_callback(self._close, venue)
+        return venue
+
+    async def _close(self, venue: Venue) -> None:
+        await self.run(venue.close())
+
+    def breaches(self) -> list[Breach]:
+        """Return every way in which what was sent so far breaks the venue's contract."""
+        if self.profile.contract is None:
+            return []
+        return self.profile.contract.check(self.recordings, rest_url=self.local.url, ws_url=self.local.ws_url)
+
+    # Trading, by the back door
+
+    def quote(self, market: str | None = None, **how: Any) -> list[str]:
+        """Rest liquidity around the index of a market (the first of the profile); see ``Control.quote``."""
+        return self.control.quote(self.symbol if market is None else self.symbol_of(market), **how)
+
+    def inject(self, what: str | Channel, action: FaultAction | str, **fields: Any) -> Fault:
+        """
+        Plan a fault where a hook's request or a channel's frame passes.
+
+        Args:
+            what: A hook (``place_order``), a channel (``Channel.BOOK`` or ``channel:book``), or ``connect`` for the
+                handshakes of sockets.
+            fields: Of the fault: times, skip, status, retry_after, body, delay_ms, close_code.
+
+        Raises:
+            KeyError: The profile does not say where that is.
+        """
+        name = str(what)
+        if name == "connect":
+            return self.control.inject(action, target=FaultTarget.CONNECT, match="*", **fields)
+        if isinstance(what, Channel) or name.startswith("channel:"):
+            match = self.profile.frame_faults[name.removeprefix("channel:")]
+            return self.control.inject(action, target=FaultTarget.FRAME, match=match, **fields)
+        return self.control.inject(action, target=FaultTarget.HTTP, match=self.profile.http_faults[name], **fields)
+
+    @asynccontextmanager
+    async def watch(
+        self, venue: Venue, *channels: Subscription | Channel | str, live: bool = True
+    ) -> AsyncIterator[Watch]:
+        """
+        Follow channels of an opened venue in the background during a ``with`` block.
+
+        Args:
+            channels: As :meth:`Venue.stream` takes them, for example ``"orders"`` or ``f"book:{target.market}"``.
+            live: Wait until the stream says that it is live.
+        """
+        watch = Watch(self)
+        async with venue.stream(list(channels)) as events:
+            task = asyncio.create_task(watch.follow(events), name="watch")
+            try:
+                if live:
+                    await watch.until(lambda: StreamState.LIVE in watch.states, f"the stream of {channels} is live")
+                yield watch
+            finally:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+
+    # Time
+
+    def advance(self, by: timedelta) -> None:
+        """Move the clock; what comes due on the way happens. Let sockets catch up with :meth:`breathe`."""
+        self.control.advance(by)
+
+    async def breathe(self, times: int = 5) -> None:
+        """Give the sockets a little real time; the clock stands still."""
+        for _ in range(times):
+            await asyncio.sleep(_BREATH)
+
+    async def run(self, work: Awaitable[T], *, within: timedelta = timedelta(minutes=10)) -> T:
+        """
+        Await something that may wait on the clock, moving the clock once it has waited in vain for a moment.
+
+        Raises:
+            AssertionError: It was not done within so much of the clock's time.
+        """
+        task = asyncio.ensure_future(work)
+        try:
+            if not await self._drive(task.done, within, timedelta(milliseconds=100)):
+                raise AssertionError(f"{work!r} was not done within {within} of the venue's time")
+        finally:
+            if not task.done():
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+        return task.result()
+
+    async def until(
+        self,
+        condition: Callable[[], Any],
+        what: str,
+        *,
+        within: timedelta = timedelta(minutes=2),
+        step: timedelta = timedelta(milliseconds=100),
+    ) -> None:
+        """
+        Wait until something holds, moving the clock in steps once it has not come by itself for a moment.
+
+        Args:
+            what: What is waited for, for the message.
+
+        Raises:
+            AssertionError: It did not within so much of the clock's time.
+        """
+        if not await self._drive(lambda: bool(condition()), within, step):
+            raise AssertionError(f"waited {within} of the venue's time, and it did not come: {what}")
+
+    @asynccontextmanager
+    async def flow(self, speed: int = 20) -> AsyncIterator[None]:
+        """Let time pass by itself during a ``with`` block, so many times faster than real time."""
+
+        async def pass_time() -> None:
+            while True:
+                await asyncio.sleep(_BREATH * 5)
+                self.control.advance(timedelta(milliseconds=5 * speed))
+
+        task = asyncio.create_task(pass_time(), name="flow of time")
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _drive(self, done: Callable[[], bool], within: timedelta, step: timedelta) -> bool:
+        loop = asyncio.get_running_loop()
+        patient_until, last = loop.time() + _PATIENCE, self.control.clock.now() + within
+        while not done():
+            await asyncio.sleep(_BREATH)
+            if done():
+                return True
+            if loop.time() < patient_until:
+                continue
+            if self.control.clock.now() >= last:
+                return False
+            self.control.advance(step)
+            await asyncio.sleep(_BREATH)
+        return True
+
+
+def quick_timeouts(seconds: float = 0.5) -> HttpTimeouts:
+    """Return HTTP time limits for a test in which the venue never answers: those run in real time."""
+    limit = timedelta(seconds=seconds)
+    return HttpTimeouts(total=limit, connect=limit, read=limit)
+
+
+class Watch:
+    """
+    What one consumer of a stream has seen.
+
+    Attributes:
+        events: Everything, in order, statuses included.
+        error: What ended the stream, if it ended by an error.
+    """
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self.events: list[Event] = []
+        self.error: Exception | None = None
+
+    def of(self, kind: type[T]) -> list[T]:
+        """Return the events of one type, in order."""
+        return [each for each in self.events if isinstance(each, kind)]
+
+    @property
+    def states(self) -> list[StreamState]:
+        """Return the states of the stream so far."""
+        return [each.state for each in self.of(StreamStatus)]
+
+    async def until(self, condition: Callable[[], Any], what: str, *, within: timedelta = timedelta(minutes=2)) -> None:
+        """Wait until something holds of what was seen; see :meth:`Target.until`."""
+
+        def holds() -> bool:
+            if self.error is not None:
+                raise AssertionError(f"waiting for {what}: the stream ended with {self.error!r}") from self.error
+            return bool(condition())
+
+        await self._target.until(holds, what, within=within)
+
+    async def follow(self, events: EventStream) -> None:
+        """Read to the end."""
+        try:
+            async for event in events:
+                self.events.append(event)
+        except PerpkitError as error:
+            self.error = error

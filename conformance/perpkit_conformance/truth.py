@@ -1,0 +1,88 @@
+"""The ledger of the local exchange, as one account's true state. Tests take their expected values from here."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from perpkit.sim.accounts import (
+    AccountSummary,
+    FundingPayment,
+    LedgerEntry,
+    Liquidation,
+    MarginSetting,
+    PositionView,
+    Transfer,
+)
+from perpkit.sim.exchange import Exchange
+from perpkit.sim.markets import FeeRates
+from perpkit.sim.orders import Fill, Order
+
+
+class Truth:
+    """
+    One account in the exchange's own books. Markets go by the venue's own symbols, times are milliseconds.
+
+    Attributes:
+        exchange: The exchange, for everything that is not of one account: markets, prices, books, tape.
+        account_id: What the ledger calls the account.
+    """
+
+    def __init__(self, exchange: Exchange, account_id: str) -> None:
+        self.exchange = exchange
+        self.account_id = account_id
+
+    def summary(self) -> AccountSummary:
+        """Return equity, margins and free collateral."""
+        return self.exchange.account(self.account_id)
+
+    def balances(self) -> dict[str, Decimal]:
+        """Return the settled cash of each asset."""
+        return {each.asset: each.size for each in self.exchange.balances(self.account_id)}
+
+    def positions(self) -> dict[str, PositionView]:
+        """Return the open positions by market."""
+        return {each.market: each for each in self.exchange.positions(self.account_id)}
+
+    def order(self, order_id: str) -> Order | None:
+        """Return an order by the venue's id."""
+        return self.exchange.order(self.account_id, order_id)
+
+    def order_by_client_id(self, client_id: str) -> Order | None:
+        """Return an order by our id, open or over."""
+        return self.exchange.order_by_client_id(self.account_id, client_id, open_only=False)
+
+    def orders(self, market: str | None = None) -> list[Order]:
+        """Return every order ever, oldest first."""
+        return self.exchange.orders(self.account_id, market=market)
+
+    def open_orders(self, market: str | None = None) -> list[Order]:
+        """Return the orders that are not over, oldest first."""
+        return self.exchange.open_orders(self.account_id, market)
+
+    def fills(self, market: str | None = None) -> list[Fill]:
+        """Return every fill, oldest first."""
+        return self.exchange.fills(self.account_id, market=market)
+
+    def funding_payments(self, market: str | None = None) -> list[FundingPayment]:
+        """Return every settled funding payment, oldest first."""
+        return self.exchange.funding_payments(self.account_id, market=market)
+
+    def ledger(self) -> list[LedgerEntry]:
+        """Return every change of settled cash, oldest first."""
+        return self.exchange.ledger_entries(self.account_id)
+
+    def transfers(self) -> list[Transfer]:
+        """Return deposits, withdrawals and transfers."""
+        return self.exchange.transfers(self.account_id)
+
+    def liquidations(self) -> list[Liquidation]:
+        """Return the times that the account was liquidated."""
+        return self.exchange.liquidations(self.account_id)
+
+    def margin(self, market: str) -> MarginSetting:
+        """Return leverage and margin mode in a market."""
+        return self.exchange.margin_setting(self.account_id, market)
+
+    def fees(self, market: str) -> FeeRates:
+        """Return what the account pays in a market."""
+        return self.exchange.fee_rates(self.account_id, market)
