@@ -371,7 +371,9 @@ LAYERS: list[tuple[str, tuple[str, ...]]] = [
     ("perpkit.funding", (CORE,)),
     ("perpkit.hummingbot", (CORE,)),
     ("perpkit.cli", ("perpkit",)),
-    ("perpkit_conformance", (CORE, "perpkit.sim.control")),
+    # The suite knows targets and the back door only; what starts a local venue and reads its ledger stands beside it.
+    ("perpkit_conformance.suite", (CORE, "perpkit.sim.control", "perpkit_conformance")),
+    ("perpkit_conformance", (CORE, "perpkit.sim")),
     ("perpkit.__main__", ("perpkit.cli",)),
     ("perpkit", (CORE,)),
 ]

@@ -42,6 +42,7 @@ def test_libraries_stay_behind_their_door():
         ("perpkit.hummingbot.connector", "from perpkit.funding import rates"),
         ("perpkit_conformance.suite.test_orders", "from perpkit.adapters.paradex import ParadexVenue"),
         ("perpkit_conformance.suite.test_orders", "from perpkit.sim.engine import Engine"),
+        ("perpkit_conformance.profiles.paradex", "from perpkit.adapters.paradex import endpoints"),
         ("perpkit", "from perpkit.cli import main"),
     ],
 )
@@ -59,7 +60,8 @@ def test_an_import_against_the_grain_is_caught(name: str, line: str):
         ("perpkit.sim.venues.paradex.wire", "from perpkit.sim.exchange import Exchange\nfrom . import verify"),
         ("perpkit.adapters.paradex.venue", "from perpkit.core import hookimpl\nfrom perpkit.crypto.stark import sign"),
         ("perpkit.cli.demo", "from perpkit.sim.venues.paradex import server\nfrom perpkit import open_venue"),
-        ("perpkit_conformance.plugin", "from perpkit.sim.control import Control\nfrom perpkit.core import Venue"),
+        ("perpkit_conformance.suite.test_orders", "from perpkit.sim.control import Control\nfrom .. import rules"),
+        ("perpkit_conformance.profiles.paradex", "from perpkit.sim.venues.paradex import LocalParadex"),
         ("perpkit", "from perpkit.core.venue import Venue"),
     ],
 )
