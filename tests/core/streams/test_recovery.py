@@ -211,6 +211,15 @@ class TestLedger:
             await rig.back()
             assert data(await read(stream)) == []
 
+    async def test_a_venue_whose_clock_is_behind_ours_loses_nothing(self, subscription, hook, make):
+        """Our clock is a minute ahead, so what happens after the start seems to be from before it."""
+        async with Rig() as rig:
+            stream = await rig.open(subscription)
+            await rig.drop()
+            rig.reads.state[hook] = [make("1", -60)]
+            await rig.back()
+            assert data(await read(stream)) == [make("1", -60)]
+
     async def test_what_happens_while_subscribing_is_not_lost(self, subscription, hook, make):
         """An entry made after the first look and before the confirmation is delivered by the second look."""
         async with Rig() as rig:
