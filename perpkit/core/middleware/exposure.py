@@ -9,15 +9,19 @@ whose outcome is unknown counts until it is known.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import TypeAlias
 
 from perpkit.core.lifecycle import merge
 from perpkit.core.models import MarketId, Order, OrderIntent, OrderStatus, Position, Side
 
 _ZERO = Decimal(0)
+_ENDED_KEPT = 10_000
+_Key: TypeAlias = tuple[MarketId, str, str]
 _STANDING = frozenset({OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED})
 
 
@@ -76,7 +80,9 @@ class Exposure:
     def __init__(self) -> None:
         self._positions: dict[MarketId, Decimal] | None = None
         self._entries: dict[Entry, None] = {}
-        self._by_id: dict[tuple[MarketId, str, str], Entry] = {}
+        self._by_id: dict[_Key, Entry] = {}
+        # Names of orders that are over and counted, so that a late telling of one does not make it stand again.
+        self._ended: OrderedDict[_Key, None] = OrderedDict()
         self._open_known = False
         self._fetching = 0
         self._fetches = 0
@@ -133,6 +139,8 @@ class Exposure:
             client_order_id=intent.client_order_id,
             absent_counts_from=absent_counts_from,
         )
+        for key in _keys(entry):
+            self._ended.pop(key, None)
         return self._add(entry)
 
     def never_sent(self, entry: Entry) -> None:
@@ -141,7 +149,10 @@ class Exposure:
 
     def answered(self, entry: Entry, order: Order) -> None:
         """Take in the answer to an order that was counted."""
-        entry.venue_order_id, entry.client_order_id = order.venue_order_id, order.client_order_id
+        if entry not in self._entries:
+            return  # its end was told before its beginning
+        entry.venue_order_id = order.venue_order_id or entry.venue_order_id
+        entry.client_order_id = order.client_order_id or entry.client_order_id
         self._index(entry)
         self.observe(order)
 
@@ -161,7 +172,8 @@ class Exposure:
         """Take in what is told of an order."""
         entry = self._find(order)
         if entry is None:
-            if not order.is_terminal and order.status is not OrderStatus.UNKNOWN:
+            stands = not order.is_terminal and order.status is not OrderStatus.UNKNOWN
+            if stands and not any(key in self._ended for key in _keys(order)):
                 self._adopt(order)
             return
         if entry.lost and not order.is_terminal:
@@ -226,6 +238,10 @@ class Exposure:
         for key in _keys(entry):
             if self._by_id.get(key) is entry:
                 del self._by_id[key]
+            if entry.over:
+                self._ended[key] = None
+        while len(self._ended) > _ENDED_KEPT:
+            self._ended.popitem(last=False)
 
     # fetches ---------------------------------------------------------------------------------------------------
 
@@ -278,6 +294,6 @@ class Exposure:
             self._open_known = True
 
 
-def _keys(item: Entry | Order) -> list[tuple[MarketId, str, str]]:
+def _keys(item: Entry | Order) -> list[_Key]:
     named = (("venue", item.venue_order_id), ("client", item.client_order_id))
     return [(item.market_id, kind, value) for kind, value in named if value]

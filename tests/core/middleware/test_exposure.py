@@ -230,3 +230,22 @@ def test_once_all_is_told_and_fetched_the_reckoning_is_the_truth(chance: random.
     world.exposure.end_positions(world.exposure.begin_positions(), [])
     assert not world.exposure._entries
     assert not world.exposure._by_id
+
+
+def test_a_late_telling_does_not_make_an_order_stand_again():
+    """Its end was told and counted; its beginning, told afterwards, is old news, from an answer as from a stream."""
+    exposure = Exposure()
+    order = TrueOrder(1, Side.BUY, 3, reduce_only=False)
+    began = order.tell()
+    intent = OrderIntent(market_id=BTC, client_order_id="c1", side=Side.BUY, size=D(3), price=D(1))
+    entry = exposure.sending(intent, None)
+    order.status, order.sequence = OrderStatus.CANCELED, 1
+    exposure.observe(order.tell())
+    assert exposure.open_count == 0
+    exposure.answered(entry, began)
+    exposure.observe(began)
+    assert exposure.open_count == 0
+    assert not exposure._by_id
+    exposure.sending(intent, None)
+    exposure.observe(began)
+    assert exposure.open_count == 1
