@@ -12,7 +12,7 @@ from typing import Any
 from perpkit.adapters.paradex import decode, encode, endpoints, schema
 from perpkit.adapters.paradex.config import VENUE
 from perpkit.adapters.paradex.encode import Unsigned
-from perpkit.adapters.paradex.errors import venue_error
+from perpkit.adapters.paradex.errors import BAD_TIME, venue_error
 from perpkit.adapters.paradex.memory import OrderMemory
 from perpkit.adapters.paradex.order_socket import OrderSocket, fits_socket
 from perpkit.adapters.paradex.session import Session
@@ -21,6 +21,7 @@ from perpkit.core.errors import (
     DecodeError,
     NotSentError,
     OrderNotFoundError,
+    OrderRejectedError,
     OutcomeUnknownError,
     PerpkitError,
     TransportError,
@@ -77,6 +78,9 @@ class Orders:
                 return self._order(await self._create(body, intent.client_order_id), market)
         except VenueUnavailableError as error:
             raise await self._explained(error, intent.client_order_id) from error
+        except OrderRejectedError as error:
+            await self._follow_clock(error)
+            raise
 
     async def place_many(self, intents: Sequence[OrderIntent]) -> list[Order | PerpkitError]:
         """Send several orders in one request."""
@@ -95,8 +99,17 @@ class Orders:
         except OutcomeUnknownError as error:
             return unknown_for_each(error, intents)
         except VenueUnavailableError as error:
-            raise await self._explained(error, None) from error
-        return [self._placed(row, intent, market) for row, intent, market in zip(rows, intents, markets, strict=True)]
+            explained = await self._explained(error, None)
+            if isinstance(explained, OutcomeUnknownError):
+                return unknown_for_each(explained, intents)
+            raise explained from error
+        results = [
+            self._placed(row, intent, market) for row, intent, market in zip(rows, intents, markets, strict=True)
+        ]
+        return [
+            await self._explained(each, each.client_order_id) if isinstance(each, VenueUnavailableError) else each
+            for each in results
+        ]
 
     async def amend(self, order: Order, amendment: OrderAmendment) -> Order:
         """Change an open order."""
@@ -294,15 +307,14 @@ class Orders:
     def _placed(
         self, row: schema.Order | PerpkitError | None, intent: OrderIntent, market: Market
     ) -> Order | PerpkitError:
-        if isinstance(row, PerpkitError):
-            row.client_order_id = intent.client_order_id
-            return row
         try:
             with order_outcome(venue=VENUE, operation="place_orders", client_order_id=intent.client_order_id):
+                if isinstance(row, PerpkitError):
+                    raise row
                 if row is None:
                     raise DecodeError("the batch was taken, and says nothing of this order", venue=VENUE)
                 return self._order(row, market)
-        except OutcomeUnknownError as error:
+        except PerpkitError as error:
             return error
 
     async def _find_open(self, ref: OrderRef) -> schema.Order | None:
@@ -326,6 +338,15 @@ class Orders:
             if (row := _pick(page, ref)) is not None:
                 return row
         return None
+
+    async def _follow_clock(self, error: OrderRejectedError) -> None:
+        """Compare clocks anew when the venue found an order's stamp out of its time, so that the next one is good."""
+        if error.code != BAD_TIME:
+            return
+        try:
+            await self._session.measure_clock()
+        except PerpkitError as failure:
+            log.warning("%s refused an order's time, and its clock can't be read: %s", VENUE, failure)
 
     async def _explained(self, error: VenueUnavailableError, client_order_id: str | None) -> PerpkitError:
         """
