@@ -190,6 +190,9 @@ RPC_CODES: Final[Mapping[int, Meaning]] = {
     42901: Meaning(RateLimitError),
 }
 
+BAD_TIME: Final = "INVALID_TIMESTAMP"
+"""The venue found a signature's time out of its window: our clock is off."""
+
 _TOO_MANY = 429
 _UNAUTHORIZED = (401, 403)
 

@@ -375,7 +375,7 @@ class MarginUpdate(Struct, frozen=True, gc=False):
 class FundingData(Struct, frozen=True, gc=False):
     """
     A row of ``GET /funding/data`` and a frame of ``funding_data.{market}``. ``funding_rate`` is for
-    ``funding_period_hours``, ``funding_rate_8h`` is the same brought to 8 hours; positive means that longs pay.
+    ``funding_period_hours`` (``funding_rate_8h`` is the same brought to 8 hours); positive means that longs pay.
     """
 
     market: str
@@ -383,7 +383,6 @@ class FundingData(Struct, frozen=True, gc=False):
     funding_rate: str = ""
     funding_index: str = ""
     funding_period_hours: Decimal | None = None
-    funding_rate_8h: str = ""
 
 
 class FundingPayment(Struct, frozen=True, gc=False):

@@ -23,6 +23,7 @@ from perpkit.adapters.paradex.auth import (
 from perpkit.adapters.paradex.config import VENUE, ParadexSettings
 from perpkit.adapters.paradex.credentials import CredentialKind, Credentials
 from perpkit.adapters.paradex.encode import Unsigned
+from perpkit.adapters.paradex.errors import BAD_TIME
 from perpkit.adapters.paradex.rest import RestClient
 from perpkit.adapters.paradex.sdk_signer import SdkSigner
 from perpkit.adapters.paradex.signing import Signer
@@ -30,8 +31,6 @@ from perpkit.core.clock import from_ms
 from perpkit.core.context import VenueContext
 from perpkit.core.errors import AuthError, ConfigError
 from perpkit.crypto.stark import public_key
-
-_BAD_TIME = "INVALID_TIMESTAMP"
 
 
 class ClockReading(NamedTuple):
@@ -136,7 +135,7 @@ class Session:
         try:
             return await self._ask_for_token(signer)
         except AuthError as error:
-            if error.code != _BAD_TIME:
+            if error.code != BAD_TIME:
                 raise
         # Our clock moved since it was compared with the venue's.
         await self.measure_clock()

@@ -48,6 +48,7 @@ PRIVATE_CONNECTION = "private"
 """Private channels have a connection of their own, so that refused credentials don't stop market data."""
 
 _CHANNEL_KEY = '"channel":"'
+_KEY_LENGTH = len(_CHANNEL_KEY)
 
 _KEEPALIVE: Frame | None = None
 """The venue pings by itself, and has no message for it."""
@@ -110,6 +111,7 @@ class _Route(NamedTuple):
     How the frames of one family of channels are read.
 
     Attributes:
+        topic: The name that was subscribed to.
         looks_for_nan: The whole frame is searched for numbers that are not finite; where False, decoding looks at each.
     """
 
@@ -117,6 +119,7 @@ class _Route(NamedTuple):
     payload: type[Any]
     events: Callable[[Any, datetime], Sequence[Event]]
     looks_for_nan: bool
+    topic: str = ""
 
 
 class TokenSource(Protocol):
@@ -161,6 +164,7 @@ class ParadexStream:
         self._redactor = redactor
         self._book_interval = book_interval
         self._wanted: set[str] = set()
+        self._by_name: dict[str, _Route] = {}
         self._unlisted: set[str] = set()
         self._routes: dict[str, _Route] = {
             family: _Route(
@@ -268,22 +272,26 @@ class ParadexStream:
             DecodeError: It can't be read.
         """
         text = frame if isinstance(frame, str) else _text(frame)
-        start = text.find(_CHANNEL_KEY) + len(_CHANNEL_KEY)
-        if start >= len(_CHANNEL_KEY):
+        start = text.find(_CHANNEL_KEY) + _KEY_LENGTH
+        if start >= _KEY_LENGTH:
             name = text[start : text.find('"', start)]
-            route = self._routes.get(name.partition(".")[0])
+            route = self._by_name.get(name) or self._route(name)
             if route is not None and (row := _fast(route, text, name)) is not None:
-                return self._data(name, route, row, received)
+                events = route.events(row, received)
+                return (Data(route.topic, events),) if events else ()
         return self._slowly(text, received)
 
-    def _data(self, name: str, route: _Route, row: Any, received: datetime) -> Sequence[Incoming]:
-        events = route.events(row, received)
-        if not events:
-            return ()
-        return (Data(name if name in self._wanted else self._topic(name), events),)
+    def _route(self, name: str) -> _Route | None:
+        """Return how a channel's frames are read, and remember it by the channel's full name."""
+        route = self._routes.get(name.partition(".")[0])
+        if route is not None and name in self._wanted:
+            route = self._by_name[name] = route._replace(topic=name)
+        return route._replace(topic=self._topic(name)) if route is not None else None
 
     def _topic(self, name: str) -> str:
         """Return the name that was subscribed to: a frame of ``orders.ALL`` may name its market instead."""
+        if name in self._wanted:
+            return name
         whole = f"{name.partition('.')[0]}.{endpoints.ALL}"
         return whole if whole in self._wanted else name
 
@@ -299,12 +307,13 @@ class ParadexStream:
         if envelope.method != "subscription" or not bytes(envelope.params):
             return ()
         params = wire.read(_RawParams, envelope.params, what="a notification", redactor=self._redactor)
-        route = self._routes.get(params.channel.partition(".")[0])
+        route = self._route(params.channel)
         if route is None:
             return ()
         what = f"channel {params.channel}"
         row = wire.read(route.payload, params.data, what=what, redactor=self._redactor)
-        return self._data(params.channel, route, row, received)
+        events = route.events(row, received)
+        return (Data(route.topic, events),) if events else ()
 
     def _refusal(self, error: schema.RpcErrorBody, request_id: int | None) -> Incoming:
         message = self._redactor.text(error.message)

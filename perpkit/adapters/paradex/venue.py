@@ -201,9 +201,9 @@ class ParadexVenue:
     async def fetch_trades(
         self, market: Market, since: datetime | None, until: datetime | None, limit: int | None
     ) -> list[Trade]:
-        """Return the tape, oldest first."""
+        """Return the tape, oldest first; the newest page where neither a start nor a limit is given."""
         query: dict[str, ParamValue] = {"market": market.symbol, **encode.window(since, until)}
-        rows = await self._rest.get_trades(query, limit=limit, since=_start(since))
+        rows = await self._rest.get_trades(query, limit=_public_limit(since, limit), since=_start(since))
         now = self._clock.now()
         return _ordered([decode.trade(row, market, now) for row in rows], since, until, lambda each: each.trade_id)
 
@@ -253,9 +253,12 @@ class ParadexVenue:
     async def fetch_funding_history(
         self, market: Market, since: datetime | None, until: datetime | None, limit: int | None
     ) -> list[FundingRate]:
-        """Return past observations, oldest first: samples of a rate that accrues all the time, not to be added up."""
+        """
+        Return past observations, oldest first: samples of a rate that accrues all the time, not to be added up.
+        Without a start and a limit, the newest page.
+        """
         query: dict[str, ParamValue] = {"market": market.symbol, **encode.window(since, until)}
-        rows = await self._rest.get_funding_data(query, limit=limit, since=_start(since))
+        rows = await self._rest.get_funding_data(query, limit=_public_limit(since, limit), since=_start(since))
         now = self._clock.now()
         source = f"GET {endpoints.FUNDING_DATA}"
         by_time: dict[datetime, FundingRate] = {}
@@ -462,6 +465,11 @@ class ParadexVenue:
             if market is not None:
                 pairs.append((row, market))
         return pairs
+
+
+def _public_limit(since: datetime | None, limit: int | None) -> int | None:
+    """Bound what nobody bounded: a public history goes back for years, one row every few seconds."""
+    return endpoints.PAGE_SIZE if since is None and limit is None else limit
 
 
 def _start(since: datetime | None) -> int | None:

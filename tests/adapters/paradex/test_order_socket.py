@@ -67,20 +67,21 @@ async def test_an_order_goes_over_the_socket_signed_and_after_one_sign_in(stub):
 
 async def test_answers_are_matched_to_requests_in_whatever_order(stub):
     """The second answer comes first."""
-    held = []
+    held, both = [], asyncio.Event()
 
     def rpc(call):
         if call["method"] == "auth":
             return {"result": {}}
         held.append(call)
+        if len(held) == 2:
+            both.set()
         return None
 
     stub.rpc = rpc
     async with stub.open(order_entry="ws") as venue:
         tasks = [asyncio.create_task(venue.place_order(intent(client_order_id=f"c-{n}"))) for n in range(2)]
         async with asyncio.timeout(5):
-            while len(held) < 2:
-                await asyncio.sleep(0.01)
+            await both.wait()
         (socket,) = stub._sockets
         for call in reversed(held):
             await socket.send_json({"jsonrpc": "2.0", "id": call["id"], "result": created(call["params"])})

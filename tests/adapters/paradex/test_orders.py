@@ -146,6 +146,20 @@ async def test_a_refusal_is_a_rejection_with_its_reason(stub, venue, answer, rea
     assert len(stub.requests("POST /orders")) == 1
 
 
+async def test_an_order_refused_for_its_time_makes_the_next_one_good(stub, venue):
+    """Our clock was set while we ran: the venue's is read again."""
+    await venue.place_order(intent())
+    now = stub.time_ms
+    stub.time_ms = lambda: now() + 90_000
+    stub.say("POST /orders", no("INVALID_TIMESTAMP"), accept)
+    with pytest.raises(OrderRejectedError) as caught:
+        await venue.place_order(intent(client_order_id="c-2"))
+    assert caught.value.reason is RejectReason.EXPIRED
+    await venue.place_order(intent(client_order_id="c-3"))
+    stamp = stub.requests("POST /orders")[-1].body["signature_timestamp"]
+    assert abs(stamp - stub.time_ms()) < 10_000
+
+
 @pytest.mark.parametrize(
     "answer",
     [

@@ -209,6 +209,16 @@ async def test_fills_of_one_millisecond_keep_their_order(stub, venue):
     assert [each.fill_id for each in await venue.fetch_fills()] == ["0", "1", "2"]
 
 
+async def test_a_public_history_that_nobody_bounds_is_one_page(stub, venue):
+    """It goes back for years; with a start it is read to there."""
+    trade = {"market": "BTC-USD-PERP", "side": "BUY", "price": "1", "size": "1", "trade_type": "FILL"}
+    rows = [{**trade, "id": str(n), "created_at": ms(T0) + n} for n in reversed(range(2500))]
+    stub.say("GET /trades", pages(rows, 1000))
+    assert len(await venue.fetch_trades("BTC-USD-PERP")) == 1000
+    assert len(stub.requests("GET /trades")) == 1
+    assert len(await venue.fetch_trades("BTC-USD-PERP", since=T0)) == 2500
+
+
 async def test_trades_and_funding_history_are_pages_too(stub, venue):
     """Samples say that they are samples."""
     trade = {"market": "BTC-USD-PERP", "side": "BUY", "price": "1", "size": "1", "trade_type": "FILL"}
