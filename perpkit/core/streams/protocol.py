@@ -142,9 +142,9 @@ class StreamSource(Protocol):
     """
     A venue's words for its streams.
 
-    The core asks ``open_stream`` for one when the first consumer comes and keeps it for as long as the venue is open: it
-    is asked for the topics of later subscriptions too, and decodes the frames of all connections, also after they were
-    made again. So it may keep what decoding a topic needs, but nothing that belongs to one connection.
+    The core asks ``open_stream`` for one when the first consumer comes and keeps it for as long as the venue is open.
+    It is asked for the topics of later subscriptions too, and decodes the frames of all connections, also after they
+    were made again. So it may keep what decoding a topic needs, but nothing that belongs to one connection.
     """
 
     @property

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from perpkit.core.errors import AuthError, DecodeError, RequestTimeoutError, StreamAuthError
@@ -125,6 +127,9 @@ class TestPolled:
                 "v2": OrderStatus.REJECTED,
             }
             assert len(events) == 2
+            await rig.advance(3600, step=60)
+            asked = [call.args["since"] for call in rig.reads.calls if call.hook == "fetch_order_history"]
+            assert rig.clock.now() - asked[-1] < timedelta(minutes=10), "each poll reads the last while, not all"
 
     async def test_fills_and_payments(self):
         """Each once, two between polls included; those of before are history."""

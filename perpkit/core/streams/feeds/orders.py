@@ -79,11 +79,9 @@ class OrdersFeed(Feed):
 
     async def poll(self) -> None:
         """The same as after a loss, every time."""
-        asked = self._site.clock.now()
         if self._sure_until is None:
-            self._sure_until = self._floor or asked
+            self._sure_until = self._floor or self._site.clock.now()
         await self.catch_up()
-        self._sure_until = asked
 
     def _deliver_standing(self, standing: Iterable[Order]) -> None:
         for order in standing:

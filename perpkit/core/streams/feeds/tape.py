@@ -23,6 +23,13 @@ class TradesFeed(Feed):
         self._seen: SeenIds[str] = SeenIds(2 * max(site.settings.trade_backlog, site.settings.max_missed_trades))
         self._newest: datetime | None = None
         self._started = False
+        self._missing = False
+        """Something may have been missed since the first connection, so what the venue repeats may be news."""
+
+    def went_down(self, reason: str) -> None:
+        """From here on trades are missed, if any were followed before."""
+        super().went_down(reason)
+        self._missing = self._missing or self.was_live
 
     async def catch_up(self) -> None:
         """Read what was missed; the first time there is nothing to miss."""
@@ -54,7 +61,7 @@ class TradesFeed(Feed):
     def process(self, data: Data) -> None:
         """Deliver the trades that were not seen."""
         trades = [event for event in data.events if type(event) is Trade and self._is_ours(event)]
-        if data.backlog and not self.was_live:
+        if data.backlog and not self._missing:
             for trade in trades:
                 self._note(trade)
         elif data.backlog:
