@@ -52,6 +52,7 @@ class MarketSpec:
         initial_margin: Fraction of notional, at the highest leverage.
         maintenance_margin: Fraction of notional.
         fees: What everybody pays unless the account has its own rates.
+        retail_fees: What orders of retail clients pay instead; None for the same.
         funding_rate: Where the rate begins: a fraction per ``funding_period``, positive when longs pay.
         funding_accrual: Each second through an index, or at the end of each period.
         funding_price: Which price the funding notional is taken at.
@@ -74,6 +75,7 @@ class MarketSpec:
     initial_margin: Decimal = Decimal("0.02")
     maintenance_margin: Decimal = Decimal("0.01")
     fees: FeeRates = FeeRates()
+    retail_fees: FeeRates | None = None
     funding_rate: Decimal = ZERO
     funding_period: timedelta = timedelta(hours=8)
     funding_accrual: FundingAccrual = FundingAccrual.CONTINUOUS

@@ -62,7 +62,7 @@ class Settlement:
         self._state.emit(TradeEvent, trade=trade)
         for order, liquidity in ((maker, Liquidity.MAKER), (taker, Liquidity.TAKER)):
             account = self._state.accounts[order.account_id]
-            rates = self._state.fees(account, market)
+            rates = self._state.fees(account, market, retail=order.retail)
             rate = rates.maker if liquidity is Liquidity.MAKER else rates.taker
             if order.fill_kind is not FillKind.TRADE:
                 rate = ZERO  # a liquidation pays its own fee, to the insurance fund

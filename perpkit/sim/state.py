@@ -232,6 +232,7 @@ class State:
             return market.spec.initial_margin
         return max(market.spec.initial_margin, divide(Decimal(1), chosen))
 
-    def fees(self, account: AccountState, market: MarketState) -> FeeRates:
-        """Return the rates that apply: for account and market, for the account, for the market."""
-        return account.fees_by_market.get(market.symbol) or account.fees or market.spec.fees
+    def fees(self, account: AccountState, market: MarketState, *, retail: bool = False) -> FeeRates:
+        """Return the rates that apply: for account and market, for the account, for the market's retail or all."""
+        usual = market.spec.retail_fees if retail and market.spec.retail_fees is not None else market.spec.fees
+        return account.fees_by_market.get(market.symbol) or account.fees or usual

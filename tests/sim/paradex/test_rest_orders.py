@@ -414,9 +414,14 @@ async def test_what_a_client_sends_beyond_the_contract_is_ignored_and_noted(sim,
     assert sim.deviations == ["POST /orders: 'leverage' is not in the contract and was ignored"]
 
 
-async def test_an_interactive_token_marks_its_orders(sim, trader):
-    """A retail token's orders and fills carry the interactive flag."""
+async def test_an_interactive_token_marks_its_orders_and_pays_its_own_fee(sim, trader, quote):
+    """A retail token's orders and fills carry the flag, and pay the market's ``interactive_fee``: nothing."""
+    quote("SELL", "100010", "1")
     token = (await trader.sign_in(token_usage="interactive")).body["jwt_token"]
     async with Client(sim, trader.signer, token) as retail:
-        placed = await retail.place()
+        placed = await retail.place(type="MARKET", price="0", size="0.1")
+    await trader.place(type="MARKET", price="0", size="0.1")
     assert placed["flags"] == ["INTERACTIVE"]
+    usual, retail_fill = (await trader.get("/fills")).results
+    assert (retail_fill["fee"], retail_fill["flags"]) == ("0", ["interactive"])
+    assert (Decimal(usual["fee"]), usual["flags"]) == (Decimal("0.1") * 100010 * Decimal("0.0003"), [])

@@ -178,6 +178,7 @@ def market_spec(listing: Listing) -> MarketSpec:
         initial_margin=listing.imf,
         maintenance_margin=listing.imf * listing.mmf_factor,
         fees=FeeRates(listing.api_fee.maker, listing.api_fee.taker),
+        retail_fees=FeeRates(listing.interactive_fee.maker, listing.interactive_fee.taker),
         funding_rate=listing.funding_rate,
         funding_period=timedelta(hours=listing.funding_period_hours),
     )
