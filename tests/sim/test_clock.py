@@ -132,6 +132,8 @@ def test_real_time_follows_the_wall_and_keeps_a_lead():
     assert seen == [1]
     clock.advance(timedelta(hours=1))
     assert clock.now() == wall.moment + timedelta(hours=1)
+    wall.moment += timedelta(seconds=7)
+    assert clock.now() == wall.moment + timedelta(hours=1)
     wall.moment -= timedelta(minutes=5)
     assert clock.now() == wall.moment + timedelta(hours=1, minutes=5)
 

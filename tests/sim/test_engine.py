@@ -183,6 +183,18 @@ def test_a_fok_order_counts_over_several_levels_and_stops_at_its_price():
     assert world.order("bob", "buy", 2, 1001, time_in_force=TimeInForce.FOK).filled_size == 2
 
 
+def test_a_fok_order_counts_only_what_it_may_trade_with():
+    """Retail offers count for retail takers only; two reduce-only offers count no more than the position."""
+    world = World(BTC, ann=10**6, bob=10**6, cid=10**6)
+    world.order("ann", "sell", 1, 1000, rpi=True)
+    assert world.order("bob", "buy", 1, 1000, time_in_force=TimeInForce.FOK).filled_size == 0
+    assert world.order("bob", "buy", 1, 1000, time_in_force=TimeInForce.FOK, retail=True).filled_size == 1
+    for _ in range(2):
+        world.order("bob", "sell", 1, 1010, reduce_only=True)
+    assert world.order("cid", "buy", 2, 1010, time_in_force=TimeInForce.FOK).filled_size == 0
+    assert world.order("cid", "buy", 1, 1010, time_in_force=TimeInForce.FOK).filled_size == 1
+
+
 def test_a_market_order_takes_what_is_there_and_no_more():
     """The rest of a market order is closed for lack of liquidity."""
     world = World()

@@ -188,6 +188,44 @@ def test_liquidation_cancels_orders_and_closes_against_the_book():
     world.exchange.check_invariants()
 
 
+def test_a_liquidated_account_pays_no_trading_fee_but_the_other_side_does():
+    """The liquidation has a fee of its own; whoever stood in the book pays or earns as always."""
+    fees = replace(FREE.fees, maker=D("0.001"), taker=D("0.01"))
+    world = World(replace(FREE, fees=fees), ann=10**7, bob=1100)
+    world.order("ann", "sell", 10, 1000)
+    world.order("bob", "buy", 10, 1000)
+    assert world.cash("bob") == 1000
+    world.order("ann", "buy", 10, 945)
+    world.exchange.set_price("BTC", index=D(947))
+    assert world.exchange.fills("bob")[-1].fee == 0
+    assert world.exchange.fills("ann")[-1].fee == D("9.45")
+
+
+def test_reduce_only_orders_go_with_a_position_that_is_handed_over():
+    """ADL closes the position; the reduce-only offer for it is closed too."""
+    world = long(10, 10**6)
+    resting = world.order("bob", "sell", 10, 1100, reduce_only=True)
+    world.exchange.deleverage("ann", "bob", "BTC")
+    assert world.now("bob", resting).close_reason is CloseReason.REDUCE_ONLY_WOULD_INCREASE
+
+
+def test_an_account_without_free_collateral_may_still_reduce():
+    """After a loss margin is short, but an order that binds no more of it is taken."""
+    world = long(10, 1000)
+    world.exchange.set_price("BTC", index=D(970))
+    assert world.exchange.account("bob").free_collateral < 0
+    assert world.order("bob", "sell", 5, 980).state is OrderState.OPEN
+    assert world.order("bob", "buy", 1, 960).close_reason is CloseReason.NOT_ENOUGH_MARGIN
+
+
+def test_a_position_above_its_limit_may_be_reduced():
+    """When the limit falls below the position only what makes it larger is refused."""
+    world = long(10, 10**6)
+    world.exchange.change_market(replace(FREE, position_limit=D(5)))
+    assert world.order("bob", "buy", 1, 990).close_reason is CloseReason.POSITION_LIMIT
+    assert world.order("bob", "sell", 3, 1010).state is OrderState.OPEN
+
+
 def test_what_the_book_can_not_take_goes_to_the_insurance_fund():
     """4 of 10 are bid for; the fund takes over 6 at the mark and the account's fee."""
     world = long(10, 1000, replace(FREE, liquidation_fee=D("0.01")))
