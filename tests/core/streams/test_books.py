@@ -14,6 +14,7 @@ from perpkit.core.streams.settings import StreamSettings
 from tests.core.streams.rig import (
     BOOK,
     ETH,
+    TICKER,
     Rig,
     Sent,
     acknowledge,
@@ -25,6 +26,7 @@ from tests.core.streams.rig import (
     snapshot,
     states,
     sub,
+    ticker,
 )
 
 LIVE, LOST, RESYNCED, GAP = StreamState.LIVE, StreamState.LOST, StreamState.RESYNCED, StreamState.GAP
@@ -157,8 +159,10 @@ async def test_the_next_gap_after_a_good_while_is_mended_at_once():
             await rig.bring(BOOK, delta(sequence))
             await rig.advance(20)
             await rig.bring(BOOK, snapshot(sequence))
-        await read(stream)
+        await rig.advance(120, step=1)
+        await rig.bring(BOOK, snapshot(25_000))
         await rig.advance(60)
+        await read(stream)
         before = len(rig.connection.asked("subscribe"))
         await rig.bring(BOOK, delta(30_000))
         assert len(rig.connection.asked("subscribe")) == before + 1
@@ -181,6 +185,39 @@ async def test_another_market_is_not_disturbed_by_a_gap():
         events = await read(stream)
         assert [event.market_id for event in events] == [BOOK.market_id, eth.market_id]
         assert rig.connection.asked("unsubscribe") == ["book.BTC"]
+
+
+async def test_others_on_the_topic_of_a_broken_book_are_told_too():
+    """Where one topic brings book and ticker, starting it afresh may cost a ticker: lost, and then back."""
+    async with Rig() as rig:
+        rig.source.topics_of = {Channel.BOOK: ("market",), Channel.TICKER: ("market",)}
+        stream = await rig.open(BOOK, TICKER)
+        await rig.bring("market", snapshot(1), ticker("100", 1))
+        await read(stream)
+        await rig.bring("market", delta(5))
+        said = [(event.state, event.channel) for event in await read(stream)]
+        assert said == [(GAP, Channel.BOOK), (LOST, Channel.TICKER)]
+        await rig.bring("market", snapshot(6), ticker("101", 2))
+        events = await read(stream)
+        assert data(events) == [snapshot(6), ticker("101", 2)]
+        assert {(event.state, event.channel) for event in events if isinstance(event, StreamStatus)} == {
+            (RESYNCED, Channel.BOOK),
+            (RESYNCED, Channel.TICKER),
+        }
+
+
+async def test_a_snapshot_of_its_own_accord_mends_a_book_that_waits():
+    """While the next attempt is being paused for, the venue sends a snapshot: nothing needs to be asked any more."""
+    async with Rig() as rig:
+        stream = await live_book(rig)
+        await rig.bring(BOOK, delta(9))
+        await rig.bring(BOOK, snapshot(9))
+        await rig.bring(BOOK, delta(19))
+        await rig.bring(BOOK, snapshot(19))
+        asked = len(rig.connection.asked("subscribe"))
+        await rig.advance(20, step=0.1)
+        assert len(rig.connection.asked("subscribe")) == asked
+        assert states(await read(stream)) == [GAP, RESYNCED, GAP, RESYNCED]
 
 
 async def test_after_a_loss_the_book_starts_from_a_new_snapshot():

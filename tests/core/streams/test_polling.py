@@ -259,6 +259,34 @@ async def test_a_late_consumer_of_a_polled_channel_gets_its_state():
         assert states(events) == [POLLING]
 
 
+async def test_polls_that_keep_failing_slow_down_and_recover():
+    """A venue in trouble is asked less and less, with jitter; after a success the interval is the old one again."""
+    async with Rig(streams=False) as rig:
+        await polled(rig, BALANCES)
+        rig.reads.errors["fetch_balances"] = [RequestTimeoutError("no")] * 10_000
+        before = rig.reads.count("fetch_balances")
+        await rig.advance(900, step=1)
+        assert 10 < rig.reads.count("fetch_balances") - before < 90
+        rig.reads.errors["fetch_balances"] = []
+        await rig.advance(61, step=1)
+        rig.reads.errors["fetch_balances"] = [RequestTimeoutError("no")]
+        before = rig.reads.count("fetch_balances")
+        await rig.advance(50, step=1)
+        assert rig.reads.count("fetch_balances") - before >= 9
+
+
+async def test_closing_stops_catching_up():
+    """A first state that can't be read is not tried for nobody."""
+    async with Rig() as rig:
+        rig.reads.errors["fetch_positions"] = [RequestTimeoutError("no")] * 100
+        stream = await rig.open(POSITIONS)
+        await rig.advance(3, step=0.5)
+        await stream.close()
+        calls = len(rig.reads.calls)
+        await rig.advance(300, step=10)
+        assert len(rig.reads.calls) == calls
+
+
 async def test_closing_stops_polling():
     """After the last consumer nothing is read any more."""
     async with Rig(streams=False, hooks=ALL_READS) as rig:

@@ -93,6 +93,8 @@ class BookFeed(Feed):
             return
         if not self._expected:
             await self._pace()
+            if self._fresh.is_set() and not self._is_stale():
+                return  # the venue sent a snapshot of its own accord
             self._expected = True
             self._site.resubscribe(self)
         try:
