@@ -11,6 +11,7 @@ import json
 import re
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 
 from perpkit.crypto.stark import STARK_PRIME, hash_elements, short_string, starknet_keccak, verify
 
@@ -138,5 +139,6 @@ def _felt(text: str) -> int:
     return int(text) if text.isdigit() else short_string(text)
 
 
+@cache
 def _selector(text: str) -> int:
     return starknet_keccak(text.encode("ascii"))
