@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -63,6 +64,8 @@ class ParadexSettings(BaseModel):
         token_usage: ``interactive`` asks for a retail token (speed bump, other fees).
         recv_window_ms: How long after signing the venue may still accept an order; None takes the venue's 300,000.
         book_interval: How often the book's channel sends.
+        request_timeout: How long one request may take, REST or order WebSocket, before it counts as not answered; a
+            timedelta or seconds. An order command that runs into it has an unknown outcome.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -79,6 +82,7 @@ class ParadexSettings(BaseModel):
     # The least window: OpenAPI `requests.OrderRequest.recv_window`.
     recv_window_ms: int | None = Field(default=None, ge=10)
     book_interval: Literal["50ms", "100ms"] = "100ms"
+    request_timeout: timedelta = Field(default=timedelta(seconds=10), gt=timedelta(0))
 
     @field_validator("rest_url", "ws_url")
     @classmethod

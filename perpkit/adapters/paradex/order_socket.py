@@ -39,8 +39,6 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-ANSWER_WITHIN: Final = timedelta(seconds=10)
-
 ENTRY_TYPES: Final = frozenset({"LIMIT", "MARKET", "STOP_LIMIT", "STOP_MARKET"})
 """Order types that ``order.create`` takes; the others go over REST (OpenRPC 1.3)."""
 
@@ -76,6 +74,7 @@ class OrderSocket:
 
     Args:
         cancel_on_disconnect: Switched on for the connection before the first command goes.
+        answer_within: How long connecting, and each answer, may take.
     """
 
     def __init__(
@@ -86,6 +85,7 @@ class OrderSocket:
         limiter: RateLimiter,
         context: VenueContext,
         cancel_on_disconnect: bool,
+        answer_within: timedelta = timedelta(seconds=10),
     ) -> None:
         self._url = url
         self._tokens = tokens
@@ -93,6 +93,7 @@ class OrderSocket:
         self._context = context
         self._redactor: Redactor = context.redactor
         self._cancel_on_disconnect = cancel_on_disconnect
+        self._answer_within = answer_within
         self._ids = itertools.count(1)
         self._connection: WebSocketConnection | None = None
         self._reader: asyncio.Task[None] | None = None
@@ -176,7 +177,7 @@ class OrderSocket:
             venue=VENUE,
             operation="connect for orders",
             clock=self._context.clock,
-            timeouts=WsTimeouts(),
+            timeouts=WsTimeouts(connect=self._answer_within),
             limiter=self._limiter,
             quotas={endpoints.WS_CONNECT: 1},
             redactor=self._redactor,
@@ -214,10 +215,11 @@ class OrderSocket:
         self._pending[request_id] = answer
         try:
             await connection.send(rpc(method, params, request_id), operation=method)
-            async with asyncio.timeout(ANSWER_WITHIN.total_seconds()):
+            async with asyncio.timeout(self._answer_within.total_seconds()):
                 return await answer
         except TimeoutError:
-            msg = f"{method} was sent over the WebSocket and not answered within {ANSWER_WITHIN.total_seconds():g} s"
+            bound = self._answer_within.total_seconds()
+            msg = f"{method} was sent over the WebSocket and not answered within {bound:g} s"
             raise RequestTimeoutError(msg, **where) from None
         finally:
             self._pending.pop(request_id, None)

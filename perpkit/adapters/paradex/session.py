@@ -30,6 +30,7 @@ from perpkit.adapters.paradex.signing import Signer
 from perpkit.core.clock import from_ms
 from perpkit.core.context import VenueContext
 from perpkit.core.errors import AuthError, ConfigError
+from perpkit.core.transport.http import HttpTimeouts
 from perpkit.crypto.stark import public_key
 
 
@@ -64,7 +65,13 @@ class Session:
         context.redactor.add(credentials.private_key, credentials.token)
         host = urlsplit(settings.rest_base).netloc
         self.limiter = context.limiter(host, endpoints.QUOTAS, account=_limited_as(credentials))
-        self._http = context.http(settings.rest_base, limiter=self.limiter, headers=endpoints.HEADERS)
+        bound = settings.request_timeout
+        self._http = context.http(
+            settings.rest_base,
+            limiter=self.limiter,
+            headers=endpoints.HEADERS,
+            timeouts=HttpTimeouts(total=bound, connect=min(bound, HttpTimeouts().connect), read=bound),
+        )
         self.rest = RestClient(self._http, context.redactor)
         self.account = credentials.account or 0
         self._last_stamp = 0

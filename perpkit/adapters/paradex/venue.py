@@ -98,6 +98,7 @@ class ParadexVenue:
             limiter=self._session.limiter,
             context=self._context,
             cancel_on_disconnect=self._settings.cancel_on_disconnect,
+            answer_within=self._settings.request_timeout,
         )
 
     # Lifecycle
@@ -448,7 +449,7 @@ class ParadexVenue:
             book_interval=self._settings.book_interval,
         )
 
-    # Helpers
+    # Plumbing
 
     async def _summary(self, market: Market) -> schema.MarketSummary:
         for row in await self._rest.get_markets_summary(market.symbol):

@@ -23,6 +23,7 @@ from perpkit.core.transport.redact import Redactor
 T = TypeVar("T")
 
 _PLAIN = Redactor()
+_PLAIN_DIGITS = 60
 
 
 @cache
@@ -69,9 +70,10 @@ def _loosen(value: Any) -> Any:
         return [_loosen(inner) for inner in value]
     if isinstance(value, bool):
         return value
-    if isinstance(value, int | Decimal):
-        return format(value, "f") if isinstance(value, Decimal) else str(value)
-    return value
+    if isinstance(value, Decimal):
+        # Plain digits suit integer fields too; of 1e999999999 they would fill the memory.
+        return format(value, "f") if abs(value.adjusted()) <= _PLAIN_DIGITS else str(value)
+    return str(value) if isinstance(value, int) else value
 
 
 def may_hold_non_finite(raw: bytes | str | msgspec.Raw) -> bool:

@@ -32,6 +32,14 @@ def test_a_number_is_the_same_in_every_spelling(number):
     assert row.size == Decimal(100)
 
 
+def test_a_number_with_an_absurd_exponent_costs_nothing():
+    """Written out it would have a thousand million digits."""
+    row = wire.read(
+        schema.Position, '{"market":"B","side":"LONG","size":1,"status":"OPEN","leverage":1e999999999}', what="p"
+    )
+    assert row.leverage == "1E+999999999"
+
+
 @pytest.mark.parametrize(
     ("raw", "words"),
     [
