@@ -489,6 +489,7 @@ class Venue:
             within=within,
             never_accepted_after=self._window_of(sent.intent if sent else None),
             clock=self._context.clock,
+            known=lambda: self._orders.get(ref),
         )
         return self._known(found)
 
