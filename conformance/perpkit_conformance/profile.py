@@ -116,6 +116,7 @@ class VenueProfile(ABC):
         frame_faults: Where a fault strikes a channel's frames: ``{"orders": "orders.*"}``.
         waivers: Rules that the plugin may break until a date.
         plugin: A plugin class in place of the installed one, for trying a plugin that is not installed.
+        package: The package or module whose source is read; None takes the package that holds the plugin's class.
     """
 
     name: str
@@ -127,6 +128,7 @@ class VenueProfile(ABC):
     frame_faults: Mapping[str, str] = _NOTHING
     waivers: tuple[Waiver, ...] = ()
     plugin: Any = None
+    package: str | None = None
 
     @property
     def target_name(self) -> str:
@@ -176,9 +178,9 @@ class VenueProfile(ABC):
         return None
 
     def with_plugin(self, plugin: Any) -> Self:
-        """Return this profile with another plugin class under test."""
+        """Return this profile with another plugin class under test; of its source that module alone is read."""
         other = copy.copy(self)
-        other.plugin = plugin
+        other.plugin, other.package = plugin, plugin.__module__
         return other
 
     def waiver(self, rule_id: str) -> Waiver | None:

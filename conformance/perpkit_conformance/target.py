@@ -18,7 +18,16 @@ from typing import Any, Self, TypeVar
 
 from perpkit.core.clock import Clock
 from perpkit.core.errors import PerpkitError
-from perpkit.core.models import Channel, Event, Market, StreamState, StreamStatus, Subscription
+from perpkit.core.models import (
+    Channel,
+    Event,
+    Market,
+    OrderType,
+    Side,
+    StreamState,
+    StreamStatus,
+    Subscription,
+)
 from perpkit.core.streams.delivery import EventStream
 from perpkit.core.transport.http import HttpTimeouts
 from perpkit.core.transport.ratelimit import RateLimiterRegistry
@@ -26,6 +35,7 @@ from perpkit.core.venue import Venue
 from perpkit.sim.control import Control, PricePoint
 from perpkit.sim.faults import Fault, FaultAction, FaultTarget
 from perpkit.sim.markets import SystemStatus
+from perpkit.sim.orders import Order, OrderRequest
 from perpkit_conformance.contract import Breach
 from perpkit_conformance.profile import SEED, LocalVenue, VenueProfile
 from perpkit_conformance.recordings import Arrivals, Recordings
@@ -189,6 +199,36 @@ class Target:
     def quote(self, market: str | None = None, **how: Any) -> list[str]:
         """Rest liquidity around the index of a market (the first of the profile); see ``Control.quote``."""
         return self.control.quote(self.symbol if market is None else self.symbol_of(market), **how)
+
+    def submit(
+        self,
+        side: Side | str,
+        size: Decimal | str,
+        *,
+        price: Decimal | str | None = None,
+        market: str | None = None,
+        account: int = 0,
+        **options: Any,
+    ) -> Order:
+        """
+        Place an order for an account behind the plugin's back, as another program of its owner would.
+
+        Args:
+            price: None makes it a market order.
+            options: Of :class:`perpkit.sim.orders.OrderRequest`: client_id, reduce_only, time_in_force, trigger, …
+        """
+        request = OrderRequest(
+            account_id=self.profile.account_id(self.local, account),
+            market=self.symbol if market is None else self.symbol_of(market),
+            side=Side(side),
+            type=OrderType.MARKET if price is None else OrderType.LIMIT,
+            size=Decimal(size),
+            price=None if price is None else Decimal(price),
+            **options,
+        )
+        order = self.control.exchange.submit(request)
+        now = self.control.exchange.order(request.account_id, order.id)
+        return order if now is None else now
 
     def inject(self, what: str | Channel, action: FaultAction | str, **fields: Any) -> Fault:
         """
