@@ -83,9 +83,13 @@ async def test_a_second_subscriber_begins_where_the_first_stands(sim, quote):
     channel = "order_book.BTC-USD-PERP.deltas@15@100ms"
     async with Socket(sim) as first, Socket(sim) as second:
         await first.subscribe(channel)
-        for price in ("100010", "100011", "100012"):
-            quote("SELL", price, "1")
+        quote("SELL", "100010", "1")
+        await first.wait(channel, 2)
+        for price in ("100011", "100012"):
+            quote("SELL", price, "1")  # within the interval: these wait
         await second.subscribe(channel)
+        (snapshot,) = await second.wait(channel)
+        assert (snapshot["update_type"], len(snapshot["inserts"])) == ("s", 3)
         quote("SELL", "100013", "1")
         sim.clock.advance(timedelta(milliseconds=100))
         (delta,) = await second.wait(channel, where=lambda f: f["update_type"] == "d")

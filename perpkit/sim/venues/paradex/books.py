@@ -90,9 +90,7 @@ class Feed:
         self._timer: Scheduled | None = None
 
     def first(self) -> dict[str, Any]:
-        """Return the snapshot that a new subscriber begins with; what waits for the others is in it already."""
-        if self.spec.feed == "deltas" and self._waiting:
-            self.flush()
+        """Return the snapshot that a new subscriber begins with. Flush first: what waits for the others is in it."""
         return self._snapshot()
 
     def changed(self) -> None:

@@ -63,11 +63,12 @@ class Hub:
     # --- subscriptions --------------------------------------------------------------------------------------------
 
     def subscribe(self, connection: Connection, channel: Channel) -> None:
-        """Enter a subscription. Nothing is sent yet; see :meth:`greet`."""
+        """Enter a subscription; what is older than it goes out first. Nothing is sent to it yet, see :meth:`greet`."""
+        self.drain()
+        if channel.book is not None and channel.market in self._books:
+            self._feed(channel).flush()
         self._subscribers.setdefault(channel.name, {})[connection] = None
         connection.channels.add(channel.name)
-        if channel.book is not None and channel.market in self._books:
-            self._feed(channel)
 
     def unsubscribe(self, connection: Connection, name: str) -> None:
         """Take a subscription back."""
@@ -89,7 +90,6 @@ class Hub:
 
     def greet(self, connection: Connection, channel: Channel) -> None:
         """Send a new subscriber what a public channel stands at. Private channels tell changes only."""
-        self.drain()
         exchange = self._venue.exchange
         if channel.book is not None:
             books = self._books.get(channel.market)
@@ -107,18 +107,20 @@ class Hub:
             elif channel.kind == "funding_data":
                 connection.send(channel.name, push(channel.name, wire_markets.funding_body(exchange.funding(symbol))))
 
-    def _feed(self, channel: Channel) -> None:
-        books = self._books[channel.market]
-        if channel.book is None or channel.name in books.feeds:
-            return
-        name = channel.name
-        books.feeds[name] = Feed(
-            channel.book,
-            plain=books.plain,
-            interactive=books.interactive,
-            clock=self._venue.exchange.clock,
-            publish=lambda data: self._publish(name, data),
-        )
+    def _feed(self, channel: Channel) -> Feed:
+        books, name = self._books[channel.market], channel.name
+        if channel.book is None:
+            message = f"{name} is no book channel"
+            raise ValueError(message)
+        if name not in books.feeds:
+            books.feeds[name] = Feed(
+                channel.book,
+                plain=books.plain,
+                interactive=books.interactive,
+                clock=self._venue.exchange.clock,
+                publish=lambda data: self._publish(name, data),
+            )
+        return books.feeds[name]
 
     # --- events ---------------------------------------------------------------------------------------------------
 
