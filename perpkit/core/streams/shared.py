@@ -20,7 +20,7 @@ R = TypeVar("R")
 
 
 class _Together(Generic[A, R]):
-    """One kind of read. What the askers want is collected until the read begins, which is when the loop is free."""
+    """One kind of read: what is asked for in one turn of the loop is collected, and read in the next."""
 
     def __init__(self, fetch: Callable[[list[A]], Awaitable[R]]) -> None:
         self._fetch = fetch
@@ -39,7 +39,6 @@ class _Together(Generic[A, R]):
         return await asyncio.shield(task)
 
     async def _read(self) -> R:
-        await asyncio.sleep(0)
         wanted, self._wanted, self._next = self._wanted, [], None
         return await self._fetch(wanted)
 
