@@ -214,13 +214,10 @@ def venue_error(
         is_order_command: It answers a placement or an amendment, so that a refusal is a rejection of the order.
         retry_after: From the ``Retry-After`` header.
     """
-    meaning = CODES.get(code)
+    # Under 429 the word says little: it is the limit that refused, whatever else the word stands for elsewhere.
+    meaning = Meaning(RateLimitError) if status == _TOO_MANY else CODES.get(code)
     if meaning is None:
-        meaning = Meaning(UnmappedVenueError)
-        if status == _TOO_MANY:
-            meaning = Meaning(RateLimitError)
-        elif status in _UNAUTHORIZED:
-            meaning = Meaning(AuthError, advice=_KEY)
+        meaning = Meaning(AuthError, advice=_KEY) if status in _UNAUTHORIZED else Meaning(UnmappedVenueError)
     where = {"venue": VENUE, "operation": operation, "client_order_id": client_order_id}
     return _build(
         meaning,

@@ -141,7 +141,7 @@ class ParadexVenue:
 
     @hookimpl
     async def stop(self) -> None:
-        """Close what is open. Open orders stay, unless cancel-on-disconnect was asked for."""
+        """Close what is open. Open orders stay: cancel-on-disconnect is for connections that break, and is switched off."""
         if self._socket is not None:
             await self._socket.close()
         await self._session.close()

@@ -91,6 +91,15 @@ def test_an_unknown_code_is_told_by_its_status_where_that_says_enough():
     assert limited.retry_after == timedelta(seconds=3)
 
 
+def test_429_is_a_rate_limit_whatever_the_word_with_it():
+    """A word that refuses orders elsewhere makes no rejection of what the limit refused; the wait asked for is kept."""
+    wait = timedelta(seconds=3)
+    for is_order_command in (False, True):
+        limited = refusal("REQUEST_NOT_ALLOWED", status=429, retry_after=wait, is_order_command=is_order_command)
+        assert type(limited) is RateLimitError
+        assert limited.retry_after == wait
+
+
 @pytest.mark.parametrize(
     ("code", "message", "kind"),
     [
