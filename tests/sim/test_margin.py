@@ -258,7 +258,8 @@ def test_an_isolated_position_loses_only_its_own_margin():
     world.order("bob", "buy", 10, 1000)
     position = world.exchange.position("bob", "BTC")
     assert (position.isolated_margin, position.liquidation_price) == (D(1000), D("947.368421052632"))
-    assert world.exchange.account("bob").free_collateral == 4000
+    summary = world.exchange.account("bob")
+    assert (summary.free_collateral, summary.initial_margin, summary.isolated_margin) == (D(4000), D(1000), D(1000))
     world.exchange.set_price("BTC", index=D(700))
     assert world.cash("bob") == 4000
     assert world.size("bob") == 0

@@ -441,6 +441,17 @@ def test_a_trade_is_told_completely_and_in_order():
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
 
 
+def test_a_fill_names_the_book_after_it_and_the_index():
+    """Its book number is that of the change which tells of it; the index price is not the mark."""
+    world = World()
+    world.exchange.set_price("BTC", index=D(998), mark=D(1001))
+    world.order("ann", "sell", 1, 1000)
+    world.order("bob", "buy", 1, 1000)
+    for fill in (*world.exchange.fills("ann"), *world.exchange.fills("bob")):
+        assert fill.book_sequence == world.said(BookEvent)[-1].sequence == 2
+        assert fill.index_price == 998
+
+
 def test_book_events_rebuild_the_book():
     """Applying every change in order gives the book, and numbers follow each other by one."""
     world = World(BTC, ann=10**7, bob=10**7)
