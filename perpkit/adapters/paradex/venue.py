@@ -141,7 +141,7 @@ class ParadexVenue:
 
     @hookimpl
     async def stop(self) -> None:
-        """Close what is open. Open orders stay: cancel-on-disconnect is for connections that break, and is switched off."""
+        """Close what is open. Open orders stay: cancel-on-disconnect, for connections that break, is switched off."""
         if self._socket is not None:
             await self._socket.close()
         await self._session.close()
