@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 def claims_of(capabilities: Capabilities) -> frozenset[str]:
     """Return everything that a plugin claims."""
-    found = set(capabilities.hooks)
+    # Those are plumbing: nobody chooses a venue by them.
+    found = set(capabilities.hooks) - {"describe_venue", "start", "stop"}
     for kind, values in (
         ("channel", capabilities.channels),
         ("order_type", capabilities.order_types),

@@ -27,16 +27,12 @@ _DESCRIBED = pytest.StashKey[dict[int, Any]]()
 @pytest.fixture(scope="session")
 def venue_profile(request: pytest.FixtureRequest) -> VenueProfile:
     """The profile of the venue named by ``--venue``. Override it to test a venue that is not installed."""
-    from perpkit.core.errors import PerpkitError  # noqa: PLC0415 - perpkit is imported when a test needs it
-    from perpkit_conformance.profile import load_profile  # noqa: PLC0415
+    from perpkit_conformance.profile import load_profile  # noqa: PLC0415 - imported when a test needs it
 
     name = request.config.getoption("venue")
     if not name:
         pytest.skip("no venue to test: give --venue NAME, or a fixture venue_profile")
-    try:
-        return load_profile(name, request.config.getoption("venue_plugin"))
-    except PerpkitError as error:
-        raise pytest.UsageError(str(error)) from None
+    return load_profile(name, request.config.getoption("venue_plugin"))
 
 
 @pytest.fixture(scope="session")

@@ -33,7 +33,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--venue-seed", type=int, default=None, metavar="N", help="seed of exchange, faults and histories")
     group.addoption("--rule", action="append", default=[], metavar="ID", help="run the tests of this rule only")
     group.addoption("--tier", metavar="TIER", help="run the rules of this tier and of those beneath it only")
-    group.addoption("--live", action="store_true", help="run the rules that need the venue's testnet as well")
+    group.addoption("--live", metavar="ENVIRONMENT", help="run the live rules as well, read-only: --live testnet")
     group.addoption("--card-json", type=Path, metavar="FILE", help="write the report card as JSON")
     group.addoption("--card-markdown", type=Path, metavar="FILE", help="write the report card as Markdown")
 
@@ -54,11 +54,23 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("venue"):
         # The suite's tests are coroutines; whoever runs them need not configure that.
         config.option.asyncio_mode = "auto"
+        _check_venue(config)
     config.pluginmanager.import_plugin(_FIXTURES)
     if not hasattr(config, "workerinput"):
         from perpkit_conformance.record import Recorder  # noqa: PLC0415 - see the module's text
 
         config.pluginmanager.register(Recorder(config), "perpkit-conformance-recorder")
+
+
+def _check_venue(config: pytest.Config) -> None:
+    """Say once, and before anything runs, that the venue has no profile."""
+    from perpkit.core.errors import PerpkitError  # noqa: PLC0415 - see the module's text
+    from perpkit_conformance.profile import load_profile  # noqa: PLC0415
+
+    try:
+        load_profile(config.getoption("venue"), config.getoption("venue_plugin"))
+    except PerpkitError as error:
+        raise pytest.UsageError(str(error)) from None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -179,6 +179,8 @@ class VenueProfile(ABC):
 
     def with_plugin(self, plugin: Any) -> Self:
         """Return this profile with another plugin class under test; of its source that module alone is read."""
+        if not isinstance(plugin, type):
+            raise ConfigError(f"{plugin!r} is no plugin class")
         other = copy.copy(self)
         other.plugin, other.package = plugin, plugin.__module__
         return other
@@ -231,7 +233,7 @@ def load_profile(venue: str, plugin: str | None = None) -> VenueProfile:
                 f"entry point {GROUP}, or give module:object"
             )
             raise ConfigError(msg)
-        found = installed[venue].load()
+        found = _load_object(installed[venue].value)
     profile = found() if isinstance(found, type) else found
     if not isinstance(profile, VenueProfile):
         raise ConfigError(f"{venue}: {found!r} is no VenueProfile")
@@ -242,5 +244,6 @@ def _load_object(path: str) -> Any:
     module, _, name = path.partition(":")
     try:
         return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(f"{path}: {error}") from error
+    except Exception as error:
+        # Foreign code may raise anything at import.
+        raise ConfigError(f"{path}: {type(error).__name__}: {error}") from error

@@ -30,6 +30,7 @@ COMMANDS = {
     "book": Entry("book", "Follow a market's order book."),
     "account": Entry("account", "Show equity, balances, positions and open orders."),
     "sim": Entry("sim", "Run a local exchange that speaks a venue's own wire.", "sim"),
+    "conformance": Entry("conformance", "Prove a venue plugin right against a local exchange; print its report card."),
 }
 
 

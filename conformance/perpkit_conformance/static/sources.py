@@ -9,7 +9,7 @@ import pkgutil
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +92,11 @@ def _package_of(module: str) -> str:
     return parent or module
 
 
+@cache
+def _read(name: str, path: str) -> Source:
+    return Source(name, Path(path).read_text("utf-8"))
+
+
 def hooks_of(plugin: Any) -> Iterator[HookSource]:
     """Yield the hooks that a plugin class implements, its own and inherited ones."""
     for name, function in inspect.getmembers(plugin, inspect.isfunction):
@@ -103,6 +108,6 @@ def hooks_of(plugin: Any) -> Iterator[HookSource]:
             continue  # made at run time: there is nothing to read, and the other layers judge it
         node = ast.parse(textwrap.dedent("".join(lines))).body[0]
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            module = inspect.getmodule(function)
-            text = Path(inspect.getsourcefile(function) or "").read_text("utf-8") if module is not None else ""
-            yield HookSource(name, f"{function.__module__}:{first}", node, Source(function.__module__, text))
+            yield HookSource(
+                name, f"{function.__module__}:{first}", node, _read(function.__module__, inspect.getfile(function))
+            )

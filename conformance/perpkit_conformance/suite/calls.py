@@ -205,7 +205,7 @@ def a_life(target: Target) -> None:
     Give the first account something of everything, behind the plugin's back: liquidity, a long and a short position,
     fills, a resting order, two hours of funding.
     """
-    markets = list(target.profile.markets)
+    exchange, markets = target.control.exchange, list(target.profile.markets)
     for name in markets[:2]:
         target.quote(name, levels=10, size=Decimal(5))
     target.submit(Side.BUY, "0.3")

@@ -1,0 +1,54 @@
+"""``python -m perpkit_conformance VENUE`` runs the suite, from any directory; ``perpkit conformance`` calls it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+
+
+def arguments(given: Sequence[str]) -> list[str]:
+    """Return the arguments for pytest."""
+    parser = argparse.ArgumentParser(prog="perpkit conformance", description=__doc__, allow_abbrev=False)
+    parser.add_argument("venue", metavar="VENUE", help="a venue with a profile, or module:object of one")
+    parser.add_argument("--tier", choices=("bronze", "silver", "gold", "platinum"), help="this tier and those beneath")
+    parser.add_argument("--rule", action="append", default=[], metavar="ID", help="this rule only; may be repeated")
+    parser.add_argument("--plugin", metavar="MODULE:CLASS", help="test this class, not the installed plugin")
+    parser.add_argument("--seed", type=int, metavar="N", help="seed of exchange, faults and histories")
+    parser.add_argument("--live", metavar="ENVIRONMENT", help="the live rules as well, read-only, on that environment")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the report card as JSON")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the report card as Markdown")
+    parser.add_argument("--workers", type=int, metavar="N", help="processes; by default one for each core")
+    options, rest = parser.parse_known_args(given)
+    command = ["-c", str(HERE / "suite.ini"), "--rootdir", str(HERE), str(HERE / "suite"), "--venue", options.venue]
+    for name, value in (
+        ("--tier", options.tier),
+        ("--venue-plugin", options.plugin),
+        ("--venue-seed", options.seed),
+        ("--live", options.live),
+        ("--card-json", options.json and options.json.absolute()),
+        ("--card-markdown", options.markdown and options.markdown.absolute()),
+    ):
+        command += [name, str(value)] if value is not None else []
+    for each in options.rule:
+        command += ["--rule", each]
+    # One rule is over before the workers have started.
+    workers = options.workers if options.workers is not None else 0 if options.rule else None
+    if workers != 0 and find_spec("xdist") is not None:
+        command += ["-n", "auto" if workers is None else str(workers)]
+    return [*command, "--quiet", "--no-header", "--tb=short", *rest]
+
+
+def main() -> int:
+    """Run the suite; the exit code is pytest's."""
+    return int(pytest.main(arguments(sys.argv[1:])))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

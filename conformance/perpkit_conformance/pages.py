@@ -1,0 +1,149 @@
+"""
+Writes a page for each rule under ``docs/rules``: what must hold, why, what to do, and which tests prove it.
+
+``python -m perpkit_conformance.pages DIRECTORY`` writes them; a test fails when they are stale.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+from perpkit_conformance.rules import TIERS, Layer, Rule, rules
+
+SUITE = Path(__file__).parent / "suite"
+
+_PROOFS = {
+    Layer.STATIC: "by reading, importing and registering the plugin; nothing is sent",
+    Layer.WIRE: "by holding what the plugin sends against the venue's machine-readable contract",
+    Layer.TRUTH: "by comparing what comes back with the local exchange's ledger",
+    Layer.LIFECYCLE: "by following it through its states on the local exchange",
+    Layer.FAULTS: "by breaking something on the way, on the local exchange",
+    Layer.LIVE: "on the venue's testnet, on request",
+}
+
+
+@cache
+def tests_of() -> Mapping[str, tuple[tuple[str, str], ...]]:
+    """Return the suite's tests by rule: each with its place and what it says of itself. Nothing is imported."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for path in sorted(SUITE.glob("test_*.py")):
+        module = ast.parse(path.read_text("utf-8"))
+        shared = [each for node in module.body if isinstance(node, ast.Assign) for each in _module_marks(node)]
+        for node in ast.walk(module):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
+                marks = [mark for each in node.decorator_list if (mark := _rule_mark(each)) is not None] or shared
+                for rule_id in marks:
+                    says = " ".join((ast.get_docstring(node) or "").split())
+                    found.setdefault(rule_id, []).append((f"{path.name}::{node.name}", says))
+    return {rule_id: tuple(tests) for rule_id, tests in found.items()}
+
+
+def _module_marks(node: ast.Assign) -> list[str]:
+    if not any(isinstance(target, ast.Name) and target.id == "pytestmark" for target in node.targets):
+        return []
+    values = node.value.elts if isinstance(node.value, ast.List | ast.Tuple) else [node.value]
+    return [mark for each in values if (mark := _rule_mark(each)) is not None]
+
+
+def _rule_mark(node: ast.expr) -> str | None:
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute) or node.func.attr != "rule":
+        return None
+    argument = node.args[0] if node.args else None
+    return argument.value if isinstance(argument, ast.Constant) and isinstance(argument.value, str) else None
+
+
+def page(rule: Rule) -> str:
+    """Return a rule's page."""
+    lines = [
+        f"# {rule.id}",
+        "",
+        rule.sentence,
+        "",
+        f"**Tier** {rule.tier}. **Proved** {_PROOFS[rule.layer]}.",
+        "",
+        "## The bug behind it",
+        "",
+        rule.bug,
+        "",
+        "## What to do",
+        "",
+        rule.fix,
+        "",
+        "## How it is tested",
+        "",
+    ]
+    tests = tests_of().get(rule.id, ())
+    lines += [f"- `{place}`: {says}" for place, says in tests] or ["No test yet: it counts as not run."]
+    lines += ["", "```", f"perpkit conformance VENUE --rule {rule.id}", "```", ""]
+    if rule.checks or rule.cards:
+        lines += ["## Covers", ""]
+        lines += [f"- checks {', '.join(rule.checks)}"] if rule.checks else []
+        lines += [f"- acceptance cards {', '.join(rule.cards)}"] if rule.cards else []
+        lines.append("")
+    related = _related(rule)
+    if related:
+        lines += ["## Related", "", *(f"- [{each.id}]({each.id}.md): {each.sentence}" for each in related), ""]
+    lines += ["[All rules](index.md)", ""]
+    return "\n".join(lines)
+
+
+def _related(rule: Rule) -> list[Rule]:
+    """Return the rules that share a check, and the neighbours in the rulebook that are about the same thing."""
+    groups = {check.rstrip("0123456789") for check in rule.checks}
+    every = [each for each in rules().values() if each.id != rule.id]
+    sharing = [each for each in every if set(each.checks) & set(rule.checks)]
+    order = list(rules())
+    near = [
+        each
+        for each in every
+        if abs(order.index(each.id) - order.index(rule.id)) <= 1
+        and groups & {check.rstrip("0123456789") for check in each.checks}
+    ]
+    return list(dict.fromkeys([*sharing, *near]))[:5]
+
+
+def index() -> str:
+    """Return the page that lists every rule."""
+    lines = [
+        "# Rules",
+        "",
+        "What a venue plugin must do. A tier is met when every rule of it and of the tiers before it is met; a rule "
+        "that did not run is not met. Run one with `perpkit conformance VENUE --rule ID`.",
+        "",
+    ]
+    for tier in TIERS:
+        own = [each for each in rules().values() if each.tier is tier]
+        lines += [f"## {tier.capitalize()} ({len(own)})", "", "| rule | what must hold | proved by |", "|---|---|---|"]
+        lines += [f"| [{each.id}]({each.id}.md) | {each.sentence} | {each.layer} |" for each in own]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def pages() -> dict[str, str]:
+    """Return every page by file name."""
+    return {"index.md": index(), **{f"{each.id}.md": page(each) for each in rules().values()}}
+
+
+def write(directory: Path) -> list[Path]:
+    """Write every page, take away those of rules that are gone, and return what changed."""
+    directory.mkdir(parents=True, exist_ok=True)
+    wanted, changed = pages(), []
+    for path in directory.glob("*.md"):
+        if path.name not in wanted:
+            path.unlink()
+            changed.append(path)
+    for name, text in wanted.items():
+        path = directory / name
+        if not path.exists() or path.read_text("utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+            changed.append(path)
+    return changed
+
+
+if __name__ == "__main__":
+    for each_changed in write(Path(sys.argv[1] if len(sys.argv) > 1 else "docs/rules")):
+        sys.stdout.write(f"{each_changed}\n")
