@@ -442,20 +442,19 @@ def funding(
 
     The period is the row's own: it may have changed since the market's listing was read.
     """
-    value = number(row.funding_rate, "funding_rate")
-    hours = row.funding_period_hours
+    value, index, hours = row.funding_rate, row.funding_index, row.funding_period_hours
     period = _period(hours) if hours is not None else listed.funding_interval
     if value is None or period is None:
         return None
     return FundingRate.trusted(
         market_id=_id(listed),
-        value=value,
+        value=finite(value, "funding_rate"),
         period=period,
         kind=kind,
         accrual=FundingAccrual.CONTINUOUS,
         effective_at=from_ms(row.created_at),
         notional_price=PriceKind.INDEX,
-        funding_index=number(row.funding_index, "funding_index"),
+        funding_index=None if index is None else finite(index, "funding_index"),
         source=source,
         ts_received=received,
     )

@@ -15,7 +15,7 @@ None of them can be part of a cycle, so the collector is told not to look at the
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from msgspec import Struct, field
 
@@ -205,6 +205,13 @@ class Trade(Struct, frozen=True, gc=False):
     trade_type: str = "FILL"
 
 
+class RequestInfo(Struct, frozen=True, gc=False):
+    """What became of a modification: ``message`` is filled when it failed (OpenAPI ``responses.RequestInfo``)."""
+
+    status: str = ""
+    message: str = ""
+
+
 class Order(Struct, frozen=True, gc=False):
     """
     An order, over REST and on ``orders.{market}``.
@@ -232,6 +239,7 @@ class Order(Struct, frozen=True, gc=False):
     created_at: int = 0
     last_updated_at: int = 0
     seq_no: int | None = None
+    request_info: RequestInfo | None = None
 
 
 class ErrorItem(Struct, frozen=True, gc=False):
@@ -380,8 +388,9 @@ class FundingData(Struct, frozen=True, gc=False):
 
     market: str
     created_at: int
-    funding_rate: str = ""
-    funding_index: str = ""
+    # Nearly every value is new, so they are read at once rather than remembered by their text; a blank is left out.
+    funding_rate: Decimal | None = None
+    funding_index: Decimal | None = None
     funding_period_hours: Decimal | None = None
 
 
@@ -411,6 +420,7 @@ class RpcErrorBody(Struct, frozen=True, gc=False):
 
     code: int
     message: str = ""
+    data: Any = None
 
 
 class Created(Struct, frozen=True, gc=False):
