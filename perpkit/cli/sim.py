@@ -16,6 +16,7 @@ from perpkit.cli.running import run
 from perpkit.core.errors import ConfigError
 from perpkit.sim.clock import SimClock
 from perpkit.sim.venues.paradex.server import LocalParadex
+from perpkit.sim.venues.paradex.venue import Settings
 
 app = typer.Typer()
 
@@ -29,6 +30,10 @@ def sim(
     port: Annotated[int, typer.Option("--port", "-p", min=0, max=65535, help="0 lets the system choose.")] = 0,
     seed: Annotated[int, typer.Option("--seed", help="Keys, prices and liquidity follow from it.")] = 7,
     accounts: Annotated[int, typer.Option("--accounts", "-a", min=1, max=100, help="Funded accounts to open.")] = 2,
+    lenient: Annotated[
+        bool,
+        typer.Option("--lenient", help="Let pass what the venue's own SDK and ccxt send beside the contract."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """
@@ -36,10 +41,10 @@ def sim(
 
     It prints its addresses and its accounts' keys. They open nothing anywhere else. ctrl-C stops it.
     """
-    run(_serve(venue, port=port, seed=seed, accounts=accounts, as_json=as_json))
+    run(_serve(venue, port=port, seed=seed, accounts=accounts, lenient=lenient, as_json=as_json))
 
 
-async def _serve(venue: str, *, port: int, seed: int, accounts: int, as_json: bool) -> int:
+async def _serve(venue: str, *, port: int, seed: int, accounts: int, lenient: bool, as_json: bool) -> int:
     if venue not in _LOCAL:
         raise ConfigError(f"there is no local {venue!r}; there is {', '.join(_LOCAL)}")
     stopped = asyncio.Event()
@@ -49,7 +54,14 @@ async def _serve(venue: str, *, port: int, seed: int, accounts: int, as_json: bo
             # Being stopped is how this command ends well, so it is no interruption and the exit code is 0.
             asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     try:
-        server = _LOCAL[venue](port=port, seed=seed, accounts=accounts, clock=SimClock.real_time(), liquidity=True)
+        server = _LOCAL[venue](
+            port=port,
+            seed=seed,
+            accounts=accounts,
+            clock=SimClock.real_time(),
+            liquidity=True,
+            settings=Settings(strict=not lenient),
+        )
         async with server as local:
             _announce(venue, local, seed, as_json=as_json)
             await stopped.wait()

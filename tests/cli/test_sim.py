@@ -15,7 +15,9 @@ from contextlib import contextmanager
 import pytest
 from typer.testing import CliRunner
 
+from perpkit.cli import sim
 from perpkit.cli.app import app
+from perpkit.sim.venues.paradex import LocalParadex
 
 SECONDS = 30
 
@@ -100,3 +102,18 @@ def test_an_unknown_local_venue_is_misuse():
     result = CliRunner().invoke(app, ["sim", "nowhere"])
     assert result.exit_code == 2
     assert "there is paradex" in result.stderr
+
+
+@pytest.mark.parametrize(("arguments", "strict"), [([], True), (["--lenient"], False)])
+def test_lenient_is_asked_for(monkeypatch: pytest.MonkeyPatch, arguments: list[str], strict: bool):
+    """By default the contract is taken at its word."""
+    made: list[bool] = []
+
+    class Recorded(LocalParadex):
+        def __init__(self, **fields: object) -> None:
+            made.append(fields["settings"].strict)
+            raise OSError("enough")
+
+    monkeypatch.setitem(sim._LOCAL, "paradex", Recorded)
+    assert CliRunner().invoke(app, ["sim", "paradex", *arguments]).exit_code == 2
+    assert made == [strict]
