@@ -1,4 +1,7 @@
-"""A local Paradex in a process of its own, so that its work is not counted as the client's."""
+"""
+A local Paradex in a process of its own, so that its work is not counted as the client's. Without rate limits, since two
+clients would share them.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,11 @@ from dataclasses import dataclass
 SERVER = """
 import asyncio, json, sys
 from perpkit.sim.clock import SimClock
-from perpkit.sim.venues.paradex import LocalParadex
+from perpkit.sim.venues.paradex import LocalParadex, Settings
 
 async def main():
-    async with LocalParadex(accounts=1, seed=20261121, clock=SimClock.real_time()) as local:
+    clock, settings = SimClock.real_time(), Settings(limits_scale=0)
+    async with LocalParadex(accounts=1, seed=20261121, clock=clock, settings=settings) as local:
         me = local.accounts[0]
         print(json.dumps({"url": local.url, "ws_url": local.ws_url, "account": me.address,
                           "private_key": me.private_key}), flush=True)
