@@ -94,6 +94,8 @@ oracle:
 	@VENV=$(ORACLE_VENV) PYTHON="$(PYTHON)" tests/oracle/make-environment
 
 bench: oracle
+	@$(ORACLE_VENV)/bin/python -c 'import perpkit' 2>/dev/null || \
+		{ echo "perpkit: $(ORACLE_VENV) is of Python 3.10 and holds no perpkit; measuring needs Rust (cargo), then make clean oracle" >&2; exit 1; }
 	$(ORACLE_VENV)/bin/python -m benchmarks $(ARGS)
 
 clean:
