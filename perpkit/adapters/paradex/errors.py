@@ -235,14 +235,15 @@ def rpc_error(
     operation: str,
     is_order_command: bool = False,
     client_order_id: str | None = None,
+    data: Any = None,
 ) -> PerpkitError:
     """
-    Return the error for a JSON-RPC error. Order methods put a REST code into the message: it says more, so it goes
-    first.
+    Return the error for a JSON-RPC error. A REST code says more than a JSON-RPC one, so it goes first; the contract
+    names no place for it, so it is looked for in ``data`` and at the start of the message.
     """
-    word = message.split(":", 1)[0].strip()
-    meaning = CODES.get(word) or RPC_CODES.get(code) or Meaning(UnmappedVenueError)
-    shown: str | int = word if word in CODES else code
+    word = next((word for word in _rest_words(data, message) if word in CODES), None)
+    meaning = (CODES[word] if word is not None else RPC_CODES.get(code)) or Meaning(UnmappedVenueError)
+    shown: str | int = word if word is not None else code
     where = {"venue": VENUE, "operation": operation, "client_order_id": client_order_id}
     return _build(
         meaning,
@@ -251,6 +252,11 @@ def rpc_error(
         is_order_command=is_order_command,
         retry_after=None,
     )
+
+
+def _rest_words(data: Any, message: str) -> list[str]:
+    found = [data.get("error"), data.get("code")] if isinstance(data, dict) else [data]
+    return [text.split(":", 1)[0].strip() for text in (*found, message) if isinstance(text, str)]
 
 
 def _build(

@@ -147,6 +147,7 @@ class OrderSocket:
                 operation=operation,
                 is_order_command=is_order_command,
                 client_order_id=client_order_id,
+                data=answer.error.data,
             )
             if not (may_sign_in_again and isinstance(refusal, AuthError)):
                 raise refusal

@@ -12,7 +12,7 @@ from typing import Any
 from perpkit.adapters.paradex import decode, encode, endpoints, schema
 from perpkit.adapters.paradex.config import VENUE
 from perpkit.adapters.paradex.encode import Unsigned
-from perpkit.adapters.paradex.errors import BAD_TIME, venue_error
+from perpkit.adapters.paradex.errors import BAD_TIME, closing, venue_error
 from perpkit.adapters.paradex.memory import OrderMemory
 from perpkit.adapters.paradex.order_socket import OrderSocket, fits_socket
 from perpkit.adapters.paradex.session import Session
@@ -24,6 +24,7 @@ from perpkit.core.errors import (
     OrderRejectedError,
     OutcomeUnknownError,
     PerpkitError,
+    RejectReason,
     TransportError,
     UnknownMarketError,
     VenueUnavailableError,
@@ -103,6 +104,9 @@ class Orders:
             if isinstance(explained, OutcomeUnknownError):
                 return unknown_for_each(explained, intents)
             raise explained from error
+        except OrderRejectedError as error:
+            await self._follow_clock(error)
+            raise
         results = [
             self._placed(row, intent, market) for row, intent, market in zip(rows, intents, markets, strict=True)
         ]
@@ -119,9 +123,15 @@ class Orders:
         body = await self._session.signed(unsigned)
         try:
             with order_outcome(venue=VENUE, operation="amend_order", client_order_id=order.client_order_id):
-                return self._order(await self._modify(unsigned, body, order.client_order_id), market)
+                row = await self._modify(unsigned, body, order.client_order_id)
+                if row.request_info is not None:
+                    _require_amended(row.request_info)
+                return self._order(row, market)
         except VenueUnavailableError as error:
             raise await self._explained(error, order.client_order_id) from error
+        except OrderRejectedError as error:
+            await self._follow_clock(error)
+            raise
 
     async def cancel(self, ref: OrderRef) -> CancelResult:
         """Cancel one order; the venue queues it and the order's own update confirms it."""
@@ -356,7 +366,9 @@ class Orders:
             status: VenueStatus | None = decode.venue_status(await self._rest.get_system_state())
         except PerpkitError:
             status = None
-        if (error.status or 0) >= _SERVER_ERROR and status in {VenueStatus.OK, None}:
+        # Over the WebSocket, and for one order of a batch, there is no HTTP status: the code has to stand for it.
+        is_server_failure = (error.status or 0) >= _SERVER_ERROR or error.code == "SERVICE_UNAVAILABLE"
+        if is_server_failure and status in {VenueStatus.OK, None}:
             msg = f"it may have taken effect ({error.message}); resolve it, don't send it again"
             return OutcomeUnknownError(msg, venue=VENUE, operation=error.operation, client_order_id=client_order_id)
         state = f"; system state: {status}" if status is not None else ""
@@ -369,6 +381,20 @@ class Orders:
             operation=error.operation,
             client_order_id=client_order_id,
         )
+
+
+def _require_amended(info: schema.RequestInfo) -> None:
+    """
+    Look at what the venue says of an amendment beside the order, which stands as it was where the amendment failed.
+
+    Raises:
+        OrderRejectedError: It failed. The contract lists no statuses; its message is filled for failures only.
+    """
+    if info.message or "FAIL" in info.status.upper():
+        word = info.message or info.status
+        reason = closing(word).reason or RejectReason.OTHER
+        msg = f"the amendment was refused, the order stands as it was: {word}"
+        raise OrderRejectedError(msg, reason=reason, code=word, venue=VENUE)
 
 
 def _refused(code: str, message: str) -> PerpkitError:

@@ -9,7 +9,7 @@ import logging
 import random
 import ssl
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
@@ -350,8 +350,9 @@ class _Call:
     method: str
     path: str
     params: tuple[tuple[str, str], ...]
-    body: bytes | None
-    headers: Mapping[str, str]
+    # Tracebacks that show local variables show this: bearers stand in headers, signatures in bodies.
+    body: bytes | None = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
     timeout: aiohttp.ClientTimeout
     progress: Progress
     context: dict[str, Any]
