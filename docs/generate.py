@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from perpkit.core import errors, hookspecs
+from perpkit_conformance import pages
 
 DOCS = Path(__file__).parent
 
@@ -153,6 +154,8 @@ def main() -> int:
         if new != old:
             page.write_text(new, encoding="utf-8")
             sys.stdout.write(f"rewrote docs/{name}\n")
+    for rule_page in pages.write(DOCS / "rules"):
+        sys.stdout.write(f"rewrote docs/rules/{rule_page.name}\n")
     return 0
 
 

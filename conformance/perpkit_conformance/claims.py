@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from perpkit.core.capabilities import Capabilities
 
+_PLUMBING = frozenset({"describe_venue", "start", "stop"})
+"""Hooks that nobody chooses a venue by."""
+
 
 def claims_of(capabilities: Capabilities) -> frozenset[str]:
     """Return everything that a plugin claims."""
-    # Those are plumbing: nobody chooses a venue by them.
-    found = set(capabilities.hooks) - {"describe_venue", "start", "stop"}
+    found = set(capabilities.hooks) - _PLUMBING
     for kind, values in (
         ("channel", capabilities.channels),
         ("order_type", capabilities.order_types),
@@ -64,4 +66,4 @@ def every_claim() -> frozenset[str]:
         "funding": FundingAccrual,
     }
     values = {f"{kind}:{each.value}" for kind, members in kinds.items() for each in members}
-    return frozenset(hooks | values | {"post_only", "reduce_only", "async_acceptance", "batches"})
+    return frozenset(hooks - _PLUMBING | values | {"post_only", "reduce_only", "async_acceptance", "batches"})

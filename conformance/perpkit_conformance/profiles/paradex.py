@@ -70,6 +70,9 @@ class ParadexProfile(VenueProfile):
             "set_position_mode": "positions are one-way, and nothing sets that",
             "set_dead_man_switch": "orders are canceled when a connection drops, on request; there is no timer",
             "funding:discrete": "funding accrues continuously",
+            "trigger:mark": "the venue chooses which price triggers; no field of an order says so",
+            "trigger:index": "the venue chooses which price triggers; no field of an order says so",
+            "trigger:last": "the venue chooses which price triggers; no field of an order says so",
         }
     )
     http_faults = MappingProxyType(
