@@ -136,8 +136,9 @@ class ParadexSettings(BaseModel):
                 where = ".".join(str(part) for part in item["loc"])
                 text = item["msg"].removeprefix("Value error, ")
                 findings.append(f"{where}: {text}" if where else text)
-            known = ", ".join(sorted(cls.model_fields))
-            raise ConfigError(f"{'; '.join(findings)} (settings: {known})", venue=VENUE) from None
+        # Raised out here, because the other error shows what was given: a key under the wrong name, perhaps.
+        known = ", ".join(sorted(cls.model_fields))
+        raise ConfigError(f"{'; '.join(findings)} (settings: {known})", venue=VENUE)
 
     @property
     def rest_base(self) -> str:

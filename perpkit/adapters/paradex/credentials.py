@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ VARIABLES: Mapping[str, str] = {
 FIELDS = tuple(VARIABLES)
 """The names that ``open_venue`` takes; the credentials file holds the first four, one ``name = value`` a line."""
 
+_HEX = re.compile(r"[0-9a-fA-F]+")
 _OPEN_TO_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -157,11 +159,11 @@ def _text(name: str, value: Any, where: str) -> str:
 
 def _felt(name: str, text: str, where: str) -> int:
     digits = text.removeprefix("0x").removeprefix("0X")
-    try:
-        value = int(digits, 16)
-    except ValueError:
-        raise CredentialsError(f"{where}: {name} is not a hexadecimal number (0x…)", venue=VENUE) from None
-    if digits != digits.strip("+-_ ") or "_" in digits or not 0 < value < STARK_PRIME:
+    # Not left to int(): the error that it raises shows the text, and would stay behind ours as its context.
+    if not _HEX.fullmatch(digits):
+        raise CredentialsError(f"{where}: {name} is not a hexadecimal number (0x…)", venue=VENUE)
+    value = int(digits, 16)
+    if not 0 < value < STARK_PRIME:
         raise CredentialsError(f"{where}: {name} is no Starknet number: it must lie below the prime", venue=VENUE)
     return value
 

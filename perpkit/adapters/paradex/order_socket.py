@@ -191,11 +191,13 @@ class OrderSocket:
             signed_in = await self._ask(connection, "auth", {"bearer": token.reveal()}, where)
             if signed_in.error is not None:
                 self._tokens.drop(token)
-                raise rpc_error(signed_in.error.code, signed_in.error.message, operation="sign in for orders")
+                message = self._redactor.text(signed_in.error.message)
+                raise rpc_error(signed_in.error.code, message, operation="sign in for orders")
             if self._cancel_on_disconnect:
                 switched = await self._ask(connection, "order.cancel_on_disconnect", {"enabled": True}, where)
                 if switched.error is not None:
-                    raise rpc_error(switched.error.code, switched.error.message, operation="cancel on disconnect")
+                    message = self._redactor.text(switched.error.message)
+                    raise rpc_error(switched.error.code, message, operation="cancel on disconnect")
         except BaseException:
             await connection.close()
             raise

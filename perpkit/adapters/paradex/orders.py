@@ -41,6 +41,7 @@ from perpkit.core.models import (
 )
 from perpkit.core.outcome import order_outcome, unknown_for_each
 from perpkit.core.transport.ratelimit import Priority
+from perpkit.core.transport.redact import Redactor
 
 log = logging.getLogger(__name__)
 
@@ -125,7 +126,7 @@ class Orders:
             with order_outcome(venue=VENUE, operation="amend_order", client_order_id=order.client_order_id):
                 row = await self._modify(unsigned, body, order.client_order_id)
                 if row.request_info is not None:
-                    _require_amended(row.request_info)
+                    _require_amended(row.request_info, self._context.redactor)
                 return self._order(row, market)
         except VenueUnavailableError as error:
             raise await self._explained(error, order.client_order_id) from error
@@ -265,6 +266,7 @@ class Orders:
 
     async def _create_many(self, bodies: list[dict[str, Any]]) -> list[schema.Order | PerpkitError | None]:
         """Return for each order what the venue says of it: the order, a refusal, or None where it says nothing."""
+        redactor = self._context.redactor
         if self._socket is not None and all(map(fits_socket, bodies)):
             answer = await self._socket.call(
                 "order.create_batch",
@@ -273,8 +275,9 @@ class Orders:
                 operation="place_orders",
                 is_order_command=True,
             )
-            return [item.order or (_refused(item.error, item.error) if item.error else None) for item in answer.results]
-        return _aligned(await self._rest.post_orders_batch(bodies), bodies)
+            said = [(item.order, redactor.text(item.error)) for item in answer.results]
+            return [row or (_refused(error, error) if error else None) for row, error in said]
+        return _aligned(await self._rest.post_orders_batch(bodies), bodies, redactor)
 
     async def _modify(self, unsigned: Unsigned, body: dict[str, Any], client_order_id: str | None) -> schema.Order:
         if self._socket is None or not fits_socket({key: body[key] for key in body if key != "id"}):
@@ -383,7 +386,7 @@ class Orders:
         )
 
 
-def _require_amended(info: schema.RequestInfo) -> None:
+def _require_amended(info: schema.RequestInfo, redactor: Redactor) -> None:
     """
     Look at what the venue says of an amendment beside the order, which stands as it was where the amendment failed.
 
@@ -391,7 +394,7 @@ def _require_amended(info: schema.RequestInfo) -> None:
         OrderRejectedError: It failed. The contract lists no statuses; its message is filled for failures only.
     """
     if info.message or "FAIL" in info.status.upper():
-        word = info.message or info.status
+        word = redactor.text(info.message or info.status)
         reason = closing(word).reason or RejectReason.OTHER
         msg = f"the amendment was refused, the order stands as it was: {word}"
         raise OrderRejectedError(msg, reason=reason, code=word, venue=VENUE)
@@ -402,7 +405,9 @@ def _refused(code: str, message: str) -> PerpkitError:
     return venue_error(word, message, status=None, operation="place_orders", is_order_command=True)
 
 
-def _aligned(answer: schema.BatchReply, bodies: Sequence[dict[str, Any]]) -> list[schema.Order | PerpkitError | None]:
+def _aligned(
+    answer: schema.BatchReply, bodies: Sequence[dict[str, Any]], redactor: Redactor
+) -> list[schema.Order | PerpkitError | None]:
     """
     Put orders and errors beside the requests. Orders are found by our id; errors, which carry none, by their place:
     among all entries, or among those without an order.
@@ -417,7 +422,7 @@ def _aligned(answer: schema.BatchReply, bodies: Sequence[dict[str, Any]]) -> lis
             return found
         errors = [next(told) if row is None else None for row in found]
     return [
-        _refused(error.error, error.message) if row is None and error is not None else row
+        _refused(redactor.text(error.error), redactor.text(error.message)) if row is None and error is not None else row
         for row, error in zip(found, errors, strict=True)
     ]
 

@@ -405,7 +405,7 @@ class RestClient:
             if reply.status >= 500:
                 code = "INTERNAL_ERROR"
         else:
-            code, message = answer.error, self._redactor.text(answer.message)
+            code, message = self._redactor.text(answer.error), self._redactor.text(answer.message)
         return venue_error(
             code,
             message,

@@ -69,8 +69,9 @@ class HttpReply:
     """
 
     status: int
-    headers: Mapping[str, str]
-    body: bytes
+    # Not shown: the answer to a sign-in is a token.
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
     sent_at: datetime
     received_at: datetime
 
