@@ -14,8 +14,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from perpkit.core import errors, hookspecs
 from perpkit_conformance import pages
+
+from perpkit.core import errors, hookspecs
 
 DOCS = Path(__file__).parent
 
