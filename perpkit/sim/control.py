@@ -8,7 +8,7 @@ In the same process a test calls :class:`Control`; from another process the same
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
@@ -21,7 +21,7 @@ from perpkit.sim.clock import Scheduled, SimClock
 from perpkit.sim.exchange import Exchange
 from perpkit.sim.faults import Fault, FaultAction, FaultPlan, FaultTarget, fault_from
 from perpkit.sim.liquidity import FLOW, Quoting, ensure_house, liven, place
-from perpkit.sim.markets import SystemStatus
+from perpkit.sim.markets import MarketSpec, SystemStatus
 from perpkit.sim.plain import plain
 
 LIQUIDITY = "@liquidity"
@@ -133,6 +133,30 @@ class Control:
     def set_funding_rate(self, market: str, rate: Decimal) -> None:
         """Change a market's funding rate: a fraction per its own period, positive when longs pay."""
         self.exchange.set_funding_rate(market, rate)
+
+    def set_funding_period(self, market: str, period: timedelta) -> None:
+        """Change what period a market's funding rate is for."""
+        self.exchange.set_funding_period(market, period)
+
+    def list_market(self, base: str, *, like: str, **changes: Any) -> MarketSpec:
+        """
+        List a market on another base, with the rules of one that is listed.
+
+        Args:
+            like: That market; the new one's symbol is made like its own.
+            changes: Of :class:`~perpkit.sim.markets.MarketSpec`: tick_size, index_price, funding_period, …
+        """
+        model = self.exchange.market(like)
+        symbol = model.symbol.replace(model.base, base, 1)
+        spec = replace(model, **{"symbol": symbol, "base": base, **changes})
+        self.exchange.add_market(spec)
+        return spec
+
+    def change_market(self, market: str, **changes: Any) -> MarketSpec:
+        """Change rules of a listed market: tick_size, step_size, min_notional, fees, … Returns them all."""
+        spec = replace(self.exchange.market(market), **changes)
+        self.exchange.change_market(spec)
+        return spec
 
     def set_market_status(self, market: str, status: MarketStatus) -> None:
         """Open, halt or restrict a market."""

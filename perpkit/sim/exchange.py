@@ -81,6 +81,8 @@ class Exchange(Reader):
         self._settlement = Settlement(self._state)
         self._liquidator = Liquidator(self._state, self._settlement)
         self._desk = OrderDesk(self._state, self._settlement, self._check_account)
+        self.listing_version = 0
+        """Grows when a market is listed or its rules change."""
         self.add_account(INSURANCE, self.config.insurance, is_house=True)
         clock.every(_TICK, self._tick, coalesce=True)
         clock.every(self.config.funding_sample_every, self._sample_funding)
@@ -107,6 +109,7 @@ class Exchange(Reader):
             self._pause_funding_unless_open(market)
         market.moves.append(PriceMove(now_ms, market.mark_price, market.index_price))
         self._state.markets[spec.symbol] = market
+        self.listing_version += 1
         self._schedule_settlement(market)
 
     def add_account(
@@ -148,6 +151,7 @@ class Exchange(Reader):
         """Change a listed market's rules: tick, limits, margins, fees. Price, funding and status stay as they are."""
         listed = self._state.market(spec.symbol)
         listed.spec = replace(spec, status=listed.status)
+        self.listing_version += 1
         self._state.emit(MarketEvent, market=spec.symbol, status=listed.status)
         self._prices_moved(listed)
 
@@ -188,6 +192,17 @@ class Exchange(Reader):
         """Change the rate from this second on: a fraction per the market's own period, positive when longs pay."""
         listed = self._state.market(market)
         listed.funding.change(self._state.now_ms, rate=rate)
+        self._state.emit(FundingEvent, funding=funding_view(self._state, listed))
+
+    def set_funding_period(self, market: str, period: timedelta) -> None:
+        """Change what period the rate is for from this second on. The rate's figure stays: its cash flow changes."""
+        listed = self._state.market(market)
+        if period <= timedelta(0):
+            msg = f"{market}: a funding period of {period} is not above zero"
+            raise ValueError(msg)
+        listed.funding.change(self._state.now_ms, period=period)
+        listed.spec = replace(listed.spec, funding_period=period)
+        self.listing_version += 1
         self._state.emit(FundingEvent, funding=funding_view(self._state, listed))
 
     def set_fee_rates(self, account_id: str, fees: FeeRates | None, *, market: str | None = None) -> None:

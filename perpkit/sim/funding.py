@@ -66,9 +66,18 @@ class FundingIndex:
             return self._base
         return self._base + divide(product(self.premium, Decimal(seconds * _SECOND_MS)), Decimal(self.period_ms))
 
-    def change(self, now_ms: int, *, rate: Decimal | None = None, price: Decimal | None = None) -> None:
-        """Change the rate or the price from the present second on."""
+    def change(
+        self,
+        now_ms: int,
+        *,
+        rate: Decimal | None = None,
+        price: Decimal | None = None,
+        period: timedelta | None = None,
+    ) -> None:
+        """Change the rate, the price or what period the rate is for, from the present second on."""
         self._rebase(now_ms)
+        if period is not None:
+            self.period_ms = period // timedelta(milliseconds=1)
         if rate is not None:
             self.rate = rate
         if price is not None:

@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 from perpkit.sim.exchange import Exchange
 from perpkit.sim.markets import FeeRates, MarketSpec
+from perpkit.sim.money import divide
 from perpkit.sim.orders import RequestRefusedError
 from perpkit.sim.venues.paradex.accounts import (
     LocalAccount,
@@ -26,7 +27,7 @@ from perpkit.sim.venues.paradex.auth import Authority
 from perpkit.sim.venues.paradex.config import CHAIN_IDS
 from perpkit.sim.venues.paradex.errors import ApiError
 from perpkit.sim.venues.paradex.limits import RateLimiter
-from perpkit.sim.venues.paradex.listing import Listing
+from perpkit.sim.venues.paradex.listing import Listing, MakerTaker
 from perpkit.sim.venues.paradex.orders import Nonces
 from perpkit.sim.venues.paradex.verify import MessageHasher
 
@@ -63,7 +64,9 @@ class Venue:
     def __init__(self, exchange: Exchange, listings: Iterable[Listing], settings: Settings) -> None:
         self.exchange = exchange
         self.settings = settings
-        self.listings = {listing.symbol: listing for listing in listings}
+        self._given = {listing.symbol: listing for listing in listings}
+        self._listed = self._given
+        self._listing_version = -1
         self.registry = Registry()
         self.hasher = MessageHasher(settings.chain_id)
         self.limiter = RateLimiter(exchange.clock, settings.limits_scale)
@@ -74,7 +77,7 @@ class Venue:
         """What clients sent beyond the contract and the venue let pass, in order, each kind once."""
         self.market_events: list[dict[str, Any]] = []
         """Changes of markets as the wire has them, oldest first."""
-        for listing in self.listings.values():
+        for listing in self._given.values():
             if listing.trades:
                 exchange.add_market(market_spec(listing))
 
@@ -120,6 +123,15 @@ class Venue:
         )
 
     # --- what -----------------------------------------------------------------------------------------------------
+
+    @property
+    def listings(self) -> dict[str, Listing]:
+        """Return every listed row: those of the start, and what the exchange listed or changed since."""
+        if self._listing_version != self.exchange.listing_version:
+            self._listing_version = self.exchange.listing_version
+            traded = {spec.symbol: with_rules(self._given.get(spec.symbol), spec) for spec in self.exchange.markets()}
+            self._listed = {**self._given, **traded}
+        return self._listed
 
     def listing(self, symbol: str, *, status: int = 400) -> Listing:
         """
@@ -181,4 +193,28 @@ def market_spec(listing: Listing) -> MarketSpec:
         retail_fees=FeeRates(listing.interactive_fee.maker, listing.interactive_fee.taker),
         funding_rate=listing.funding_rate,
         funding_period=timedelta(hours=listing.funding_period_hours),
+    )
+
+
+def with_rules(listing: Listing | None, spec: MarketSpec) -> Listing:
+    """Return a row as the exchange's rules for it are now; ``listing`` is None where it was listed later."""
+    row = listing or Listing(spec.symbol, spec.base, spec.index_price, spec.tick_size, spec.step_size)
+    if listing is not None and replace(market_spec(listing), status=spec.status) == spec:
+        return listing
+    retail = spec.retail_fees or spec.fees
+    return replace(
+        row,
+        quote=spec.quote,
+        tick_size=spec.tick_size,
+        step_size=spec.step_size,
+        min_notional=spec.min_notional,
+        max_order_size=spec.max_size if spec.max_size is not None else row.max_order_size,
+        position_limit=spec.position_limit if spec.position_limit is not None else row.position_limit,
+        max_open_orders=spec.max_open_orders if spec.max_open_orders is not None else row.max_open_orders,
+        price_band=spec.price_band if spec.price_band is not None else row.price_band,
+        funding_period_hours=int(spec.funding_period / timedelta(hours=1)),
+        imf=spec.initial_margin,
+        mmf_factor=divide(spec.maintenance_margin, spec.initial_margin),
+        api_fee=MakerTaker(spec.fees.maker, spec.fees.taker),
+        interactive_fee=MakerTaker(retail.maker, retail.taker),
     )
