@@ -74,7 +74,7 @@ class OrderSocket:
 
     Args:
         cancel_on_disconnect: Switched on for the connection before the first command goes.
-        answer_within: How long connecting, and each answer, may take.
+        answer_within: How long room in the quota, connecting, and each answer may take.
     """
 
     def __init__(
@@ -134,7 +134,7 @@ class OrderSocket:
             VenueError: The venue said no.
         """
         where: dict[str, Any] = {"venue": VENUE, "operation": operation, "client_order_id": client_order_id}
-        await self._limiter.acquire({endpoints.ORDER_COMMANDS: 1}, priority=priority)
+        await self._limiter.acquire({endpoints.ORDER_COMMANDS: 1}, priority=priority, max_wait=self._answer_within)
         for may_sign_in_again in (True, False):
             connection = await self._ready(where)
             answer = await self._ask(connection, method, params, where)

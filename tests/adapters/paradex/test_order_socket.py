@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 
+from perpkit.adapters.paradex import endpoints
 from perpkit.core.errors import (
     AuthError,
     CredentialsError,
+    LocalRateLimitError,
     NotSentError,
     OrderNotFoundError,
     OrderRejectedError,
@@ -17,6 +20,7 @@ from perpkit.core.errors import (
     RejectReason,
 )
 from perpkit.core.models import OrderRef, OrderStatus, OrderType
+from perpkit.core.transport.ratelimit import Quota, Scope
 from tests.adapters.paradex.stub import StubVenue, token
 from tests.adapters.paradex.test_orders import MARKET_ID, accept, intent, intents, row, signed_by_us
 
@@ -228,3 +232,16 @@ def test_order_entry_over_the_socket_needs_a_key_that_signs():
     stub.url, stub.ws_url = "http://127.0.0.1:9/v1", "ws://127.0.0.1:9/ws"
     with pytest.raises(CredentialsError, match="order_entry='ws'"):
         stub.open(order_entry="ws", readonly_token=token(1, life=10**10))
+
+
+async def test_an_order_that_finds_no_room_in_the_quota_is_not_sent(stub, monkeypatch):
+    """It waits as long as an answer may take, not for ever: here a minute would have to pass."""
+    tight = Quota(endpoints.ORDER_COMMANDS, ((1, timedelta(minutes=1)),), Scope.ACCOUNT)
+    others = tuple(each for each in endpoints.QUOTAS if each.name != endpoints.ORDER_COMMANDS)
+    monkeypatch.setattr(endpoints, "QUOTAS", (*others, tight))
+    async with stub.open(order_entry="ws") as venue:
+        await venue.place_order(intent())
+        with pytest.raises(LocalRateLimitError) as caught:
+            await venue.place_order(intent(client_order_id="c-2"))
+    assert caught.value.client_order_id == "c-2"
+    assert methods(stub).count("order.create") == 1
