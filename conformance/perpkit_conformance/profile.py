@@ -114,6 +114,8 @@ class VenueProfile(ABC):
             reason. A plugin that claims one all the same fails.
         http_faults: Where a fault strikes the request behind a hook: ``{"place_order": "POST /v1/orders"}``.
         frame_faults: Where a fault strikes a channel's frames: ``{"orders": "orders.*"}``.
+        unpublished: Fields of models that the venue publishes nowhere, so that None is right, with the reason:
+            ``{"Position.mark_price": "..."}``.
         waivers: Rules that the plugin may break until a date.
         plugin: A plugin class in place of the installed one, for trying a plugin that is not installed.
         package: The package or module whose source is read; None takes the package that holds the plugin's class.
@@ -126,6 +128,7 @@ class VenueProfile(ABC):
     not_offered: Mapping[str, str] = _NOTHING
     http_faults: Mapping[str, str] = _NOTHING
     frame_faults: Mapping[str, str] = _NOTHING
+    unpublished: Mapping[str, str] = _NOTHING
     waivers: tuple[Waiver, ...] = ()
     plugin: Any = None
     package: str | None = None
@@ -150,10 +153,10 @@ class VenueProfile(ABC):
         Return what ``open_venue`` needs to reach the local exchange: environment, addresses, credentials.
 
         Args:
-            key: ``main``, ``none``, or another kind of credential that :meth:`keys` lists.
+            key: ``main``, ``none``, or another kind of credential that :meth:`key_kinds` lists.
         """
 
-    def keys(self) -> tuple[str, ...]:
+    def key_kinds(self) -> tuple[str, ...]:
         """Return the kinds of credential that the venue knows, ``none`` (public data only) left out."""
         return ("main",)
 
@@ -171,6 +174,10 @@ class VenueProfile(ABC):
 
     def error_replies(self) -> Mapping[str, tuple[int, str]]:
         """Return status and body of each documented error, by the venue's code."""
+        return {}
+
+    def hurry(self, limit: timedelta) -> dict[str, Any]:
+        """Return settings by which a request is given up after so much real time; none where there are no such."""
         return {}
 
     def live_settings(self, environ: Mapping[str, str]) -> dict[str, Any] | None:

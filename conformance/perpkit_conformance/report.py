@@ -238,19 +238,18 @@ def to_text(card: Card) -> str:
         if outcome is Outcome.PASSED:
             continue
         found = [each for each in card.rules if each.outcome is outcome]
-        if not found:
-            continue
-        lines += ["", f"{outcome}:"]
-        if outcome is Outcome.NOT_RUN and not any(each.message for each in found):
-            lines.append(_wrapped([each.id for each in found]))
-            continue
-        lines += [f"  {each.id}" + (f": {each.message}" if each.message else "") for each in found]
-    failing = [each for each in card.claims if each.failed or (each.claimed and not each.passed)]
-    if failing:
-        lines += ["", "claims without proof:"]
-        lines += [f"  {each.claim}: {each.verdict}" for each in failing if each.failed]
-        unproved = [each.claim for each in failing if not each.failed]
-        lines += [_wrapped(unproved)] if unproved else []
+        said = [f"  {each.id}: {each.message}" for each in found if each.message]
+        silent = [each.id for each in found if not each.message]
+        if card.partial and outcome is Outcome.NOT_RUN:
+            silent = []  # nobody asked for them
+        if said or silent:
+            lines += ["", f"{outcome}:", *said, *([_wrapped(silent)] if silent else [])]
+    failing = [f"  {each.claim}: {each.verdict}" for each in card.claims if each.failed]
+    unproved = [each.claim for each in card.claims if each.claimed and not each.failed and not each.passed]
+    if card.partial:
+        unproved = []
+    if failing or unproved:
+        lines += ["", "claims without proof:", *failing, *([_wrapped(unproved)] if unproved else [])]
     if card.stale_waivers:
         lines += ["", *card.stale_waivers]
     return "\n".join([*lines, "", summary(card)])

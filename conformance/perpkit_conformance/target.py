@@ -29,7 +29,6 @@ from perpkit.core.models import (
     Subscription,
 )
 from perpkit.core.streams.delivery import EventStream
-from perpkit.core.transport.http import HttpTimeouts
 from perpkit.core.transport.ratelimit import RateLimiterRegistry
 from perpkit.core.venue import Venue
 from perpkit.sim.control import Control, PricePoint
@@ -41,7 +40,7 @@ from perpkit_conformance.profile import SEED, LocalVenue, VenueProfile
 from perpkit_conformance.recordings import Arrivals, Recordings
 from perpkit_conformance.truth import Truth
 
-__all__ = ["FaultAction", "PricePoint", "SystemStatus", "Target", "VenueClock", "Watch", "quick_timeouts"]
+__all__ = ["FaultAction", "PricePoint", "SystemStatus", "Target", "VenueClock", "Watch"]
 
 T = TypeVar("T")
 
@@ -157,6 +156,14 @@ class Target:
         name = market.id if isinstance(market, Market) else market
         return self.profile.markets[name.partition("@")[0]]
 
+    def id_of(self, symbol: str) -> str:
+        """Return perpkit's id of a market by the venue's own symbol, also of one that was listed later."""
+        for name, own in self.profile.markets.items():
+            if own == symbol:
+                return f"{name}@{self.profile.name}"
+        spec = self.control.exchange.market(symbol)
+        return f"{spec.base}-{spec.quote}-PERP@{self.profile.name}"
+
     # The venue under test
 
     def make(self, *, account: int = 0, key: str = "main", **given: Any) -> Venue:
@@ -177,9 +184,16 @@ class Target:
         }
         return self.profile.make(self.local, account=account, key=key, **arguments)
 
-    async def open(self, *, account: int = 0, key: str = "main", **given: Any) -> Venue:
-        """Open the venue under test for an account; it is closed with the target. See :meth:`make`."""
-        venue = self.make(account=account, key=key, **given)
+    async def open(self, *, account: int = 0, key: str = "main", hurry: timedelta | None = None, **given: Any) -> Venue:
+        """
+        Open the venue under test for an account; it is closed with the target. See :meth:`make`.
+
+        Args:
+            hurry: Give requests up after so much, for a test in which the venue never answers: that bound runs in
+                real time.
+        """
+        hurried = {} if hurry is None else self.profile.hurry(hurry)
+        venue = self.make(account=account, key=key, **hurried, **given)
         # Opening may wait, for a budget or between attempts, and nobody else moves the clock.
         await self.run(venue.__aenter__())
         self._stack.push_async_callback(self._close, venue)
@@ -350,12 +364,6 @@ class Target:
             self.control.advance(step)
             await asyncio.sleep(_BREATH)
         return True
-
-
-def quick_timeouts(seconds: float = 0.5) -> HttpTimeouts:
-    """Return HTTP time limits for a test in which the venue never answers: those run in real time."""
-    limit = timedelta(seconds=seconds)
-    return HttpTimeouts(total=limit, connect=limit, read=limit)
 
 
 class Watch:

@@ -6,6 +6,7 @@ documentation says beyond it laid over.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -73,6 +74,15 @@ class ParadexProfile(VenueProfile):
             "trigger:mark": "the venue chooses which price triggers; no field of an order says so",
             "trigger:index": "the venue chooses which price triggers; no field of an order says so",
             "trigger:last": "the venue chooses which price triggers; no field of an order says so",
+        }
+    )
+    unpublished = MappingProxyType(
+        {
+            "Position.mark_price": "GET /positions has none",
+            "Position.margin_mode": "GET /positions has none; GET /account/margin has",
+            "AccountSummary.unrealized_pnl": "GET /account gives the account's value, with funding in it",
+            "FundingPayment.size": "GET /funding/payments gives the amount and the index",
+            "Ticker.volume_24h": "the 24-hour volume is in USD",
         }
     )
     http_faults = MappingProxyType(
@@ -145,7 +155,7 @@ class ParadexProfile(VenueProfile):
         }
         return {"environment": "local", "rest_url": local.url, "ws_url": local.ws_url, **credentials[key]}
 
-    def keys(self) -> tuple[str, ...]:
+    def key_kinds(self) -> tuple[str, ...]:
         """Return the venue's three credentials."""
         return ("main", "subkey", "readonly")
 
@@ -179,6 +189,10 @@ class ParadexProfile(VenueProfile):
             code: (400, msgspec.json.encode({"error": code, "message": f"made up for {code}"}).decode())
             for code in codes
         }
+
+    def hurry(self, limit: timedelta) -> dict[str, Any]:
+        """Return the plugin's own bound on a request."""
+        return {"request_timeout": limit}
 
     def live_settings(self, environ: Mapping[str, str]) -> dict[str, Any] | None:
         """Return the testnet's settings where credentials for it are in the environment."""
