@@ -365,8 +365,6 @@ CORE, CRYPTO = "perpkit.core", "perpkit.crypto"
 # The simulator as a test may see it: the back door, the faults, and the copies that the ledger hands out.
 _SEEN = ("control", "faults", "accounts", "orders", "markets", "market_data")
 BACK_DOOR = tuple(f"perpkit.sim.{name}" for name in _SEEN)
-    f"perpkit.sim.{name}" for name in ("control", "faults", "accounts", "orders", "markets", "market_data")
-)
 
 # What each part of the project may import of the project, itself apart. The first matching row counts.
 LAYERS: list[tuple[str, tuple[str, ...]]] = [
