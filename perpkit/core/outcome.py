@@ -45,6 +45,7 @@ MARGIN = timedelta(seconds=10)
 _FIRST_PAUSE = 0.25
 _LONGEST_PAUSE = 5.0
 _SERVER_ERROR = 500
+_TIMED_OUT = 408
 
 
 # Sending
@@ -95,8 +96,9 @@ def _proves_nothing(error: PerpkitError, *, refused_before_processing: bool) -> 
     if isinstance(error, RateLimitError):
         return not refused_before_processing
     if isinstance(error, UnmappedVenueError):
-        # A code that nobody has placed, in a server's failure, may come from after the order was taken.
-        return error.status is not None and error.status >= _SERVER_ERROR
+        # A code that nobody has placed, in a server's failure or a gateway's time-out, may come from after the order
+        # was taken.
+        return error.status is not None and (error.status >= _SERVER_ERROR or error.status == _TIMED_OUT)
     return isinstance(error, TransportError | DecodeError)
 
 

@@ -54,6 +54,7 @@ SENT = {"venue": "paradex", "operation": "place_order", "client_order_id": "c1"}
         DecodeError("truncated"),
         RateLimitError("429", status=429),
         UnmappedVenueError("who knows", code="X", status=500),
+        UnmappedVenueError("a gateway gave up", code="HTTP_408", status=408),
         TimeoutError(),
         KeyError("status"),
         ValueError("not a decimal"),

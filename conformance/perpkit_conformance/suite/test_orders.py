@@ -26,7 +26,7 @@ from perpkit.core.venue import Venue
 from perpkit.sim import orders as exchange
 from perpkit.sim.orders import CloseReason, OrderState
 from perpkit_conformance.fixtures import require
-from perpkit_conformance.suite.trading import CLOSED, Trader, assert_same, differences
+from perpkit_conformance.suite.trading import CLOSED, Trader, an_id, assert_same, differences
 from perpkit_conformance.target import Target
 
 pytestmark = pytest.mark.needs("place_order", "fetch_order")
@@ -300,18 +300,6 @@ async def test_the_least_size_is_taken_and_less_is_not_sent(target: Target, venu
 # Names
 
 
-def _an_id(trader: Trader, number: int) -> str:
-    """Return a long id of ours that the declared rule allows."""
-    rule = trader.venue.capabilities.client_order_id
-    if rule.numeric_max is not None:
-        return str(rule.numeric_max - number)
-    for text in (f"{number}aB-_", f"{number}ab", f"{number}"):
-        found = (text * rule.max_length)[: rule.max_length]
-        if rule.problem(found) is None:
-            return found
-    pytest.fail(f"no id fits the declared rule {rule!r}")
-
-
 @pytest.mark.rule("client-ids-are-echoed")
 @pytest.mark.parametrize("own", [True, False], ids=["ours-to-the-last-character", "chosen-by-the-face"])
 async def test_an_id_of_ours_reaches_the_exchange_and_comes_back(
@@ -320,7 +308,7 @@ async def test_an_id_of_ours_reaches_the_exchange_and_comes_back(
     """As long as the declared rule allows: on the answer, on every read, and for the right order of two."""
     orders = []
     for number in range(2):
-        fields = {"client_order_id": _an_id(trader, number)} if own else {}
+        fields = {"client_order_id": an_id(trader.venue, number)} if own else {}
         order = await trader.place(price=trader.price("0.98") - number * trader.market.tick_size, **fields)
         truth = trader.true(order)
         assert truth.client_id, f"the exchange got no id of ours: {truth!r}"
@@ -363,7 +351,7 @@ async def test_fills_carry_the_id_of_their_order(target: Target, trader: Trader)
 async def test_streams_carry_the_id_of_the_order(target: Target, trader: Trader) -> None:
     """Each event of an order, and each of its fills."""
     async with target.watch(trader.venue, "orders", "fills") as seen:
-        orders = [await trader.place(Side.BUY, share, client_order_id=_an_id(trader, n)) for n, share in _BOTH]
+        orders = [await trader.place(Side.BUY, share, client_order_id=an_id(trader.venue, n)) for n, share in _BOTH]
         await seen.until(
             lambda: (
                 seen.of(Fill) and {each.venue_order_id for each in seen.of(Order)} >= {o.venue_order_id for o in orders}
@@ -595,7 +583,7 @@ async def test_a_cancel_that_waits_in_the_venue_is_not_called_done(target: Targe
 async def test_a_cancel_of_what_is_over_or_unknown_is_told_apart(target: Target, trader: Trader, end: str) -> None:
     """Already closed or not found, never success; and what became of the order is still told right."""
     if end == "never-there":
-        ref = OrderRef(market_id=trader.market.id, client_order_id=_an_id(trader, 7))
+        ref = OrderRef(market_id=trader.market.id, client_order_id=an_id(trader.venue, 7))
         with pytest.raises(OrderNotFoundError):
             await target.run(trader.venue.cancel_order(ref))
         return
@@ -616,7 +604,7 @@ async def test_a_cancel_of_what_is_over_or_unknown_is_told_apart(target: Target,
 async def test_several_cancels_answer_for_each(target: Target, trader: Trader) -> None:
     """One standing, one filled, one that never was: three answers, in order, each its own."""
     standing, filled = await trader.place(), await trader.place(share="1.001")
-    ghost = OrderRef(market_id=trader.market.id, client_order_id=_an_id(trader, 7))
+    ghost = OrderRef(market_id=trader.market.id, client_order_id=an_id(trader.venue, 7))
     results = await target.run(trader.venue.cancel_orders([filled, ghost, standing]))
     assert len(results) == 3, f"3 answers are due, came {results!r}"
     over, never, done = results
@@ -738,7 +726,7 @@ async def test_a_batch_answers_for_each_order_in_its_place(target: Target, trade
         trader.intent(Side.BUY, "0.97"),
         trader.intent(Side.SELL, size=trader.size(1200)),
     ][:many]
-    named = [each.replace(client_order_id=_an_id(trader, number)) for number, each in enumerate(intents)]
+    named = [each.replace(client_order_id=an_id(trader.venue, number)) for number, each in enumerate(intents)]
     results = await target.run(trader.venue.place_orders(named))
     assert len(results) == many, f"{many} results are due, came {results!r}"
     for intent, result in zip(named, results, strict=True):
@@ -768,14 +756,14 @@ async def test_a_batch_with_one_that_breaks_the_rules_is_not_sent(target: Target
 @pytest.mark.needs("place_orders", "batches")
 async def test_a_name_taken_already_fails_that_order_and_says_so(target: Target, trader: Trader) -> None:
     """A duplicate among good ones: its own error; what the others became is what the ledger has."""
-    await trader.place(client_order_id=_an_id(trader, 0))
-    intents = [trader.intent(client_order_id=_an_id(trader, number)) for number in (1, 0, 2)]
+    await trader.place(client_order_id=an_id(trader.venue, 0))
+    intents = [trader.intent(client_order_id=an_id(trader.venue, number)) for number in (1, 0, 2)]
     try:
         results: list[Order | PerpkitError] = await target.run(trader.venue.place_orders(intents))
     except PerpkitError as error:
         pytest.fail(f"one item's refusal came as the batch's: {error!r}")
     assert isinstance(results[1], OrderRejectedError), f"the second was a duplicate, came {results[1]!r}"
-    assert len([each for each in trader.truth.orders() if each.client_id == _an_id(trader, 0)]) == 1
+    assert len([each for each in trader.truth.orders() if each.client_id == an_id(trader.venue, 0)]) == 1
     for intent, result in zip(intents[::2], results[::2], strict=True):
         truth = trader.truth.order_by_client_id(intent.client_order_id or "")
         assert isinstance(result, Order) == (truth is not None), f"the ledger has {truth!r}, came {result!r}"

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+import pytest
+
+from perpkit.core.context import VenueContext
 from perpkit.core.errors import OrderRejectedError, PerpkitError, RejectReason
 from perpkit.core.models import Market, Order, OrderIntent, OrderRef, OrderStatus, OrderType, Side
+from perpkit.core.transport.http import HttpClient, HttpTimeouts
 from perpkit.core.venue import Venue
 from perpkit.sim import orders as exchange
 from perpkit.sim.orders import CloseReason, OrderState
@@ -198,3 +203,28 @@ class Trader:
     def ref(self, truth: exchange.Order) -> OrderRef:
         """Return the name of an order of the ledger."""
         return OrderRef(market_id=self.market.id, venue_order_id=truth.id, client_order_id=truth.client_id)
+
+
+def an_id(venue: Venue, number: int) -> str:
+    """Return an id of ours, different for each number and as long as the declared rule allows."""
+    rule = venue.capabilities.client_order_id
+    if rule.numeric_max is not None:
+        return str(rule.numeric_max - number)
+    for text in (f"{number}aB-_", f"{number}ab", f"{number + 1}"):
+        # The number leads and is not repeated: 1 and 11 must not grow into the same id.
+        found = (text + text[-1] * rule.max_length)[: rule.max_length]
+        if rule.problem(found) is None:
+            return found
+    raise AssertionError(f"no id fits the declared rule {rule!r}")
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """HTTP time limits so short that a venue which never answers can be waited for. Those run in real time."""
+    real, limit = VenueContext.http, timedelta(seconds=0.4)
+    timeouts = HttpTimeouts(total=limit, connect=limit, read=limit)
+
+    def http(self: VenueContext, base_url: str, **given: Any) -> HttpClient:
+        return real(self, base_url, **{**given, "timeouts": timeouts})
+
+    monkeypatch.setattr(VenueContext, "http", http)
