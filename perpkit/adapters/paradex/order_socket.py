@@ -48,6 +48,9 @@ ENTRY_FIELDS: Final = frozenset(
         "signature", "signature_timestamp", "size", "stp", "trigger_price", "type",
     }
 )  # fmt: skip
+REFUSED_BEARER: Final = frozenset({40110, 40111})
+"""Codes of ``auth`` for a token that is malformed or no longer good (OpenRPC 1.3)."""
+
 ENTRY_FLAGS: Final = frozenset({"REDUCE_ONLY"})
 
 
@@ -164,6 +167,12 @@ class OrderSocket:
             if connection is not None and connection.closed is None:
                 return connection
             try:
+                try:
+                    return await self._open(where)
+                except AuthError as error:
+                    if error.code not in REFUSED_BEARER:
+                        raise
+                # The token may have ended early: it was dropped, and a new one is tried once on a new connection.
                 return await self._open(where)
             except (NotSentError, AuthError):
                 raise
