@@ -22,7 +22,15 @@ ALLOWED: dict[str, dict[tuple[str, str], str]] = {
             "perpkit_conformance.profile",
             f"VenueProfile.{name}",
         ): "a default that a profile overrides where its venue has any"
-        for name in ("secrets", "bad_settings", "wrong_environment", "error_replies", "hurry", "live_settings")
+        for name in (
+            "secrets",
+            "bad_settings",
+            "wrong_environment",
+            "error_replies",
+            "hurry",
+            "live_settings",
+            "live_addresses",
+        )
     },
 }
 

@@ -22,6 +22,8 @@ def arguments(given: Sequence[str]) -> list[str]:
     parser.add_argument("--plugin", metavar="MODULE:CLASS", help="test this class, not the installed plugin")
     parser.add_argument("--seed", type=int, metavar="N", help="seed of exchange, faults and histories")
     parser.add_argument("--live", metavar="ENVIRONMENT", help="the live rules as well, read-only, on that environment")
+    parser.add_argument("--live-trade", action="store_true", help="one small order there and back, too")
+    parser.add_argument("--real-money", action="store_true", help="the first of two opt-ins for a mainnet")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report card as JSON")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the report card as Markdown")
     parser.add_argument("--workers", type=int, metavar="N", help="processes; by default one for each core")
@@ -36,6 +38,8 @@ def arguments(given: Sequence[str]) -> list[str]:
         ("--card-markdown", options.markdown and options.markdown.absolute()),
     ):
         command += [name, str(value)] if value is not None else []
+    command += ["--live-trade"] if options.live_trade else []
+    command += ["--real-money"] if options.real_money else []
     for each in options.rule:
         command += ["--rule", each]
     # One rule is over before the workers have started.

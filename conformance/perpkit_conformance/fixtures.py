@@ -4,6 +4,7 @@ The suite's fixtures, for tests of a venue: ``venue_profile``, ``target``, ``ven
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from perpkit.core.capabilities import VenueDescription
     from perpkit.core.venue import Venue
     from perpkit.sim.venues.paradex import LocalParadex
+    from perpkit_conformance.live import Live
     from perpkit_conformance.profile import VenueProfile
     from perpkit_conformance.target import Target
 
@@ -163,6 +165,32 @@ def _plugin_version(profile: VenueProfile) -> str:
     if profile.plugin is not None:
         return f"{profile.plugin.__module__}:{profile.plugin.__qualname__}"
     return next((each.distribution or "?" for each in plugins.installed() if each.name == profile.name), "?")
+
+
+@pytest_asyncio.fixture
+async def live(request: pytest.FixtureRequest, venue_profile: VenueProfile) -> AsyncIterator[Live]:
+    """The plugin under test on the real venue that ``--live`` names; a test of it does not run without."""
+    from perpkit_conformance.live import Live, permit_of  # noqa: PLC0415 - as above
+    from perpkit_conformance.recordings import Recordings  # noqa: PLC0415
+
+    environment = request.config.getoption("live")
+    if not environment:
+        gap(request.node, Outcome.NOT_RUN, "it needs a real venue: --live testnet")
+    allowed = permit_of(venue_profile.name, request.config.option)
+    settings = venue_profile.live_settings(environment, os.environ)
+    if settings is None:
+        gap(request.node, Outcome.NOT_RUN, f"no credentials for {environment} are set up")
+    recordings = Recordings()
+    async with venue_profile.make_live(settings, recorders=(recordings,)) as opened:
+        yield Live(venue_profile, opened, allowed, recordings)
+
+
+@pytest_asyncio.fixture
+async def live_trading(request: pytest.FixtureRequest, live: Live) -> Live:
+    """The same, where an order may be placed."""
+    if not live.permit.trade:
+        gap(request.node, Outcome.NOT_RUN, "it places an order on a real venue: --live testnet --live-trade")
+    return live
 
 
 @pytest_asyncio.fixture

@@ -34,6 +34,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--rule", action="append", default=[], metavar="ID", help="run the tests of this rule only")
     group.addoption("--tier", metavar="TIER", help="run the rules of this tier and of those beneath it only")
     group.addoption("--live", metavar="ENVIRONMENT", help="run the live rules as well, read-only: --live testnet")
+    group.addoption("--live-trade", action="store_true", help="let the live run place one small order and cancel it")
+    group.addoption("--real-money", action="store_true", help="the first of two opt-ins for a mainnet")
     group.addoption("--card-json", type=Path, metavar="FILE", help="write the report card as JSON")
     group.addoption("--card-markdown", type=Path, metavar="FILE", help="write the report card as Markdown")
 
@@ -63,12 +65,15 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _check_venue(config: pytest.Config) -> None:
-    """Say once, and before anything runs, that the venue has no profile."""
+    """Say once, and before anything runs, that the venue has no profile, or that the live run is not permitted."""
     from perpkit.core.errors import PerpkitError  # noqa: PLC0415 - see the module's text
+    from perpkit_conformance.live import permit_of  # noqa: PLC0415
     from perpkit_conformance.profile import load_profile  # noqa: PLC0415
 
     try:
-        load_profile(config.getoption("venue"), config.getoption("venue_plugin"))
+        profile = load_profile(config.getoption("venue"), config.getoption("venue_plugin"))
+        if config.getoption("live"):
+            permit_of(profile.name, config.option)
     except PerpkitError as error:
         raise pytest.UsageError(str(error)) from None
 

@@ -180,8 +180,12 @@ class VenueProfile(ABC):
         """Return settings by which a request is given up after so much real time; none where there are no such."""
         return {}
 
-    def live_settings(self, environ: Mapping[str, str]) -> dict[str, Any] | None:
-        """Return what ``open_venue`` needs to reach the testnet; None where that is not set up."""
+    def live_settings(self, environment: str, environ: Mapping[str, str]) -> dict[str, Any] | None:
+        """Return what ``open_venue`` needs to reach a real environment; None where no credentials are set up."""
+        return None
+
+    def live_addresses(self, environment: str) -> tuple[str, str] | None:
+        """Return REST and WebSocket address of a real environment, to hold what is sent there against the contract."""
         return None
 
     def with_plugin(self, plugin: Any) -> Self:
@@ -200,6 +204,10 @@ class VenueProfile(ABC):
         """Make the venue under test, not opened; ``given`` goes to ``open_venue`` and wins over the settings."""
         arguments = {"environ": {}, **self.settings(local, account=account, key=key), "plugin": self.plugin, **given}
         return open_venue(self.name, **arguments)
+
+    def make_live(self, settings: Mapping[str, Any], **given: Any) -> Venue:
+        """Make the venue under test for a real environment, not opened."""
+        return open_venue(self.name, **{"environ": {}, **settings, "plugin": self.plugin, **given})
 
     def describe(self) -> VenueDescription:
         """Return what the plugin says of itself; no server is started and nothing is sent."""

@@ -49,6 +49,12 @@ def conformance(
         str | None,
         typer.Option("--live", metavar="ENVIRONMENT", help="The live rules as well, read-only: --live testnet."),
     ] = None,
+    live_trade: Annotated[
+        bool, typer.Option("--live-trade", help="Let the live run place one small order and cancel it.")
+    ] = False,
+    real_money: Annotated[
+        bool, typer.Option("--real-money", help="The first of the two opt-ins without which no mainnet is touched.")
+    ] = False,
     workers: Annotated[
         int | None, typer.Option("--workers", min=0, help="Processes; by default one for each core.")
     ] = None,
@@ -73,6 +79,8 @@ def conformance(
         ("--workers", workers),
     ):
         command += [name, str(value)] if value is not None else []
+    command += ["--live-trade"] if live_trade else []
+    command += ["--real-money"] if real_money else []
     for each in rule or ():
         command += ["--rule", each]
     # A process of its own: pytest rewrites what it imports, and this one has imported perpkit already.

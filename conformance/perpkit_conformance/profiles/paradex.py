@@ -194,11 +194,18 @@ class ParadexProfile(VenueProfile):
         """Return the plugin's own bound on a request."""
         return {"request_timeout": limit}
 
-    def live_settings(self, environ: Mapping[str, str]) -> dict[str, Any] | None:
-        """Return the testnet's settings where credentials for it are in the environment."""
+    def live_settings(self, environment: str, environ: Mapping[str, str]) -> dict[str, Any] | None:
+        """Return the settings where credentials are among the environment variables."""
         if not any(name.startswith("PARADEX_") for name in environ):
             return None
-        return {"environment": "testnet", "environ": dict(environ)}
+        return {"environment": environment, "environ": dict(environ)}
+
+    def live_addresses(self, environment: str) -> tuple[str, str] | None:
+        """Return the addresses that the contract (mainnet) and the documentation (testnet, read 2026-11) give."""
+        host = {"mainnet": "prod", "testnet": "testnet"}.get(environment)
+        if host is None:
+            return None
+        return f"https://api.{host}.paradex.trade/v1", f"wss://ws.api.{host}.paradex.trade/v1"
 
 
 def _paradex(local: LocalVenue) -> LocalParadex:

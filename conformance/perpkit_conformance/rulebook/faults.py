@@ -95,6 +95,15 @@ RULES = (
         (),
         "The read-only checks passed on the venue's testnet, at a date that the card shows.",
         "Paper trading passed, live did not.",
-        "Run perpkit conformance VENUE --live with testnet credentials.",
+        "Run perpkit conformance VENUE --live testnet with testnet credentials.",
+    ),
+    Rule(
+        "testnet-order",
+        P,
+        Layer.LIVE,
+        (),
+        "The smallest order was placed on the venue's testnet, seen, canceled, and nothing was left open.",
+        "Signatures that only the simulator accepted.",
+        "Run perpkit conformance VENUE --live testnet --live-trade with testnet credentials.",
     ),
 )
