@@ -11,9 +11,12 @@ from typing import Annotated
 
 import typer
 
-from perpkit.cli.running import reported
+from perpkit.cli.running import FAILED, INTERRUPTED, MISUSED, reported
 
 app = typer.Typer()
+
+_TESTING = {2: INTERRUPTED, 3: FAILED}
+"""pytest's own codes for a run that was stopped, and for one that broke; its others are about what it was given."""
 
 _NEEDED = ("pytest", "pytest_asyncio", "jsonschema", "yaml")
 
@@ -84,4 +87,5 @@ def conformance(
     for each in rule or ():
         command += ["--rule", each]
     # A process of its own: pytest rewrites what it imports, and this one has imported perpkit already.
-    raise typer.Exit(subprocess.run(command, check=False).returncode)  # noqa: S603 - our own interpreter and module
+    code = subprocess.run(command, check=False).returncode  # noqa: S603 - our own interpreter and module
+    raise typer.Exit(code if code in {0, FAILED, INTERRUPTED} else _TESTING.get(code, MISUSED))
