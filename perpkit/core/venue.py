@@ -449,9 +449,10 @@ class Venue:
 
     async def resolve_order(
         self,
-        order: OrderLike | OutcomeUnknownError | str,
+        order: OrderLike | OrderIntent | OutcomeUnknownError | str,
         *,
         market: MarketLike | None = None,
+        sent_at: datetime | None = None,
         within: timedelta = RESOLVE_WITHIN,
     ) -> Order:
         """
@@ -461,8 +462,11 @@ class Venue:
         can no longer accept it, or the bound is over.
 
         Args:
-            order: The error that said so, the order, or its client order id.
-            market: Needed for an order that this object did not send.
+            order: The error that said so, the order, its client order id, or the intent as it was written down before
+                sending, for what another process sent.
+            market: Needed with an id that this object did not send.
+            sent_at: With an intent: when it was sent, aware. Without intent and time, absence is never proof for an
+                order of another process.
 
         Returns:
             The order as it is; ``rejected`` with reason ``never_received`` when it provably never was.
@@ -470,24 +474,29 @@ class Venue:
         Raises:
             OutcomeUnknownError: The bound is over and nothing is proved. Ask again later.
         """
+        check_window("resolve_order", sent_at, None, None)
         client_order_id = order if isinstance(order, str) else order.client_order_id
         sent = self._sent.get(client_order_id)
+        intent = sent.intent if sent else order if isinstance(order, OrderIntent) else None
         if isinstance(order, Order | OrderRef):
             ref = _ref(order)
-        elif sent is not None:
-            ref = OrderRef(market_id=sent.intent.market_id, client_order_id=client_order_id)
-        elif market is not None:
-            ref = OrderRef(market_id=(await self.market(market)).id, client_order_id=client_order_id)
+        elif client_order_id is None:
+            msg = "what was sent without a client_order_id can't be looked for"
+            raise ConfigError(msg, venue=self.name, operation="resolve_order")
+        elif intent is not None or market is not None:
+            listed = await self.market(intent.market_id if intent is not None else market or "")
+            ref = OrderRef(market_id=listed.id, client_order_id=client_order_id)
+            intent = intent.replace(market_id=listed.id) if intent is not None else None
         else:
             msg = f"order {client_order_id!r} was not sent by this object; name its market"
             raise ConfigError(msg, venue=self.name, operation="resolve_order", client_order_id=client_order_id)
         found = await resolve_order(
             self,
             ref,
-            intent=sent.intent if sent else None,
-            sent_at=sent.at if sent else None,
+            intent=intent,
+            sent_at=sent.at if sent else sent_at,
             within=within,
-            never_accepted_after=self._window_of(sent.intent if sent else None),
+            never_accepted_after=self._window_of(intent),
             clock=self._context.clock,
             known=lambda: self._orders.get(ref),
         )

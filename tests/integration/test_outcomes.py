@@ -107,6 +107,22 @@ async def test_another_process_finds_the_order_by_its_client_id(local, venue, op
     assert found.venue_order_id == _true_orders(local)[0].id
 
 
+async def test_another_process_proves_absence_from_the_intent_and_its_time(local, venue, open_on):
+    """Written down before sending: the intent and the time are enough to say that it never was."""
+    intent = _intent(client_order_id="kept-2", accept_within=timedelta(seconds=20))
+    sent_at = local.clock.now()
+    local.control.inject("drop_before", match=PLACE)
+    with pytest.raises(OutcomeUnknownError):
+        await venue.place_order(intent)
+    written = intent.model_dump_json()
+    restarted = await open_on()
+    again = OrderIntent.model_validate_json(written)
+    work = restarted.resolve_order(again, sent_at=sent_at, within=timedelta(minutes=5))
+    found = await while_time_passes(local, work)
+    assert (found.status, found.reject_reason) == (OrderStatus.REJECTED, RejectReason.NEVER_RECEIVED)
+    assert _true_orders(local) == []
+
+
 async def test_nothing_listening_means_not_sent(local, venue):
     """A refused connection is safe to repeat; one that went away under the request is not, and is not called so."""
     await venue.fetch_open_orders()

@@ -18,6 +18,7 @@ from perpkit.adapters.paradex.order_socket import OrderSocket, fits_socket
 from perpkit.adapters.paradex.session import Session
 from perpkit.core.context import VenueContext
 from perpkit.core.errors import (
+    CapabilityError,
     DecodeError,
     NotSentError,
     OrderNotFoundError,
@@ -73,6 +74,7 @@ class Orders:
         """Send one order."""
         market = await self._market(intent.market_id)
         unsigned = encode.new_order(intent, market, recv_window=self._recv_window)
+        self._require_covered(unsigned, intent)
         await self._sign_in()
         body = await self._session.signed(unsigned)
         try:
@@ -91,6 +93,8 @@ class Orders:
             encode.new_order(intent, market, recv_window=self._recv_window)
             for intent, market in zip(intents, markets, strict=True)
         ]
+        for each, intent in zip(unsigned, intents, strict=True):
+            self._require_covered(each, intent)
         await self._sign_in()
         bodies = [await self._session.signed(each) for each in unsigned]
         try:
@@ -250,6 +254,15 @@ class Orders:
             if isinstance(error, NotSentError):
                 raise
             raise NotSentError(f"not sent: signing in failed ({error.message})", venue=VENUE) from error
+
+    def _require_covered(self, unsigned: Unsigned, intent: OrderIntent) -> None:
+        """Refuse what cancel-on-disconnect would silently leave standing: it covers the socket's orders alone."""
+        if self._session.settings.cancel_on_disconnect and not fits_socket(unsigned.body):
+            msg = (
+                f"{VENUE}'s order.create does not take this {intent.type} order or one of its options, so "
+                "cancel_on_disconnect would not cover it; send it through a venue opened without cancel_on_disconnect"
+            )
+            raise CapabilityError(msg, venue=VENUE, operation="place_order", client_order_id=intent.client_order_id)
 
     async def _create(self, body: dict[str, Any], client_order_id: str | None) -> schema.Order:
         if self._socket is None or not fits_socket(body):

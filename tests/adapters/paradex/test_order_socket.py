@@ -11,6 +11,7 @@ import pytest
 from perpkit.adapters.paradex import endpoints
 from perpkit.core.errors import (
     AuthError,
+    CapabilityError,
     CredentialsError,
     LocalRateLimitError,
     NotSentError,
@@ -224,6 +225,17 @@ async def test_cancel_on_disconnect_is_on_before_the_first_order_and_off_before_
         ("order.create", None),
         ("order.cancel_on_disconnect", False),
     ]
+
+
+async def test_an_order_that_cancel_on_disconnect_would_not_cover_is_not_sent(stub):
+    """A take-profit goes over REST, where the switch does not reach; who asked for the switch relies on it."""
+    uncovered = intent(type=OrderType.TAKE_PROFIT_MARKET, price=None, trigger_price="70000")
+    async with stub.open(order_entry="ws", cancel_on_disconnect=True) as venue:
+        with pytest.raises(CapabilityError, match="cancel_on_disconnect would not cover"):
+            await venue.place_order(uncovered)
+        with pytest.raises(CapabilityError, match="cancel_on_disconnect would not cover"):
+            await venue.place_orders([intent(), uncovered])
+    assert [call["method"] for call in stub.calls if call["method"].startswith("order.create")] == []
 
 
 def test_order_entry_over_the_socket_needs_a_key_that_signs():
