@@ -155,6 +155,10 @@ class Exchange(Reader):
         self._state.emit(MarketEvent, market=spec.symbol, status=listed.status)
         self._prices_moved(listed)
 
+    def renumber_book(self, market: str, sequence: int = 0) -> None:
+        """Let the numbers of a book go on from another one, as after a restart that forgot them."""
+        self._state.market(market).book.sequence = sequence
+
     def settle_market(self, market: str, price: Decimal) -> None:
         """Cancel all orders, close all positions at the price (trimmed to the tick), take nothing any more."""
         listed = self._state.market(market)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -21,6 +22,7 @@ GARBAGE = '{"jsonrpc": "2.0", "method": '
 EXTRA = {"perpkit_unknown_text": "x", "perpkit_unknown_number": 1, "perpkit_unknown_null": None}
 """What EXTRA_FIELDS puts into every object."""
 
+_FRACTION = re.compile(r"-?\d+\.\d+")
 _BEFORE = frozenset({FaultAction.REFUSE, FaultAction.DROP_BEFORE, FaultAction.HANG_BEFORE})
 _HANGS = frozenset({FaultAction.HANG_BEFORE, FaultAction.HANG_AFTER})
 
@@ -182,8 +184,8 @@ def _html(fault: Fault) -> web.Response:
 def _damage(text: str, struck: list[Fault]) -> str:
     """Return an answer or frame after the faults that change its text."""
     for fault in struck:
-        if fault.action is FaultAction.EXTRA_FIELDS:
-            text = _dumps(_with_extra(json.loads(text))) if text else text
+        if (rewrite := _REWRITES.get(fault.action)) is not None:
+            text = _dumps(rewrite(json.loads(text))) if text else text
         elif fault.action is FaultAction.REPLACE:
             text = fault.body
         elif fault.action is FaultAction.TRUNCATE:
@@ -197,6 +199,30 @@ def _with_extra(value: Any) -> Any:
     if isinstance(value, list):
         return [_with_extra(item) for item in value]
     return value
+
+
+def _with_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _with_nulls(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_with_nulls(item) for item in value] if value else None
+    return value
+
+
+def _respelt(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _respelt(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_respelt(item) for item in value]
+    # Text without a point may be an id.
+    return f"{value}0" if isinstance(value, str) and _FRACTION.fullmatch(value) else value
+
+
+_REWRITES: dict[FaultAction, Callable[[Any], Any]] = {
+    FaultAction.EXTRA_FIELDS: _with_extra,
+    FaultAction.EMPTY_AS_NULL: _with_nulls,
+    FaultAction.RESPELL: _respelt,
+}
 
 
 def _dumps(payload: Any) -> str:

@@ -39,6 +39,10 @@ class FaultAction(StrEnum):
     """Process, and send half of the answer or frame."""
     EXTRA_FIELDS = "extra_fields"
     """Process, and put unknown fields into every object of the answer or frame."""
+    EMPTY_AS_NULL = "empty_as_null"
+    """Process, and put null where an empty list stands in the answer or frame."""
+    RESPELL = "respell"
+    """Process, and write fractions that are text with a zero more in the answer or frame: 1.1 as 1.10."""
     REPLACE = "replace"
     """Process, and send ``body`` instead of the answer or frame."""
     DUPLICATE = "duplicate"
@@ -184,7 +188,13 @@ def fault_to(fault: Fault) -> dict[str, Any]:
     return asdict(fault)
 
 
-_ANSWERS = {FaultAction.TRUNCATE, FaultAction.EXTRA_FIELDS, FaultAction.REPLACE}
+_ANSWERS = {
+    FaultAction.TRUNCATE,
+    FaultAction.EXTRA_FIELDS,
+    FaultAction.EMPTY_AS_NULL,
+    FaultAction.RESPELL,
+    FaultAction.REPLACE,
+}
 _SENSIBLE: dict[FaultTarget, set[FaultAction]] = {
     FaultTarget.HTTP: {
         *_ANSWERS,

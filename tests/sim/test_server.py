@@ -12,7 +12,8 @@ import aiohttp
 import pytest
 
 from perpkit.sim.clock import SimClock
-from perpkit.sim.faults import FaultTarget
+from perpkit.sim.fault_injection import _damage
+from perpkit.sim.faults import FaultTarget, fault_from
 from tests.sim.toy_venue import ToyVenue
 from tests.sim.world import until
 
@@ -180,6 +181,15 @@ async def test_answers_can_be_cut_widened_and_replaced(sim, client):
     sim.control.inject("replace", body="null")
     assert (await order(sim, client))[1] == "null"
     assert placed(sim) == 3
+
+
+def test_answers_can_be_spelt_in_another_way():
+    """Empty lists become null, fractions get a zero more; ids, words and true numbers stay as they are."""
+    text = '{"rows":[],"price":"1.1","id":"123","inner":[{"size":"-0.50","list":[],"word":"a.b","n":1.5}]}'
+    nulls = _damage(text, [fault_from({"action": "empty_as_null"})])
+    respelt = _damage(text, [fault_from({"action": "respell"})])
+    assert nulls == text.replace("[]", "null")
+    assert respelt == text.replace('"1.1"', '"1.10"').replace('"-0.50"', '"-0.500"')
 
 
 @pytest.mark.parametrize(("action", "before"), [("delay", 0), ("delay_answer", 1)])
