@@ -112,6 +112,8 @@ class RestClient:
         for row in rows:
             try:
                 kind = wire.read(schema.MarketKind, row, what=what, redactor=self._redactor)
+                if kind.asset_kind == "?":
+                    raise DecodeError(f"market {kind.symbol} doesn't say what kind it is", venue=VENUE, operation=what)
                 if kind.asset_kind == "PERP":
                     found.append(wire.read(schema.Market, row, what=f"market {kind.symbol}", redactor=self._redactor))
             except DecodeError as error:
