@@ -155,8 +155,8 @@ def main() -> int:
         if new != old:
             page.write_text(new, encoding="utf-8")
             sys.stdout.write(f"rewrote docs/{name}\n")
-    for rule_page in pages.write(DOCS / "rules"):
-        sys.stdout.write(f"rewrote docs/rules/{rule_page.name}\n")
+    for path in (*pages.write(DOCS / "rules"), *pages.write_cards(DOCS / "conformance")):
+        sys.stdout.write(f"rewrote docs/{path.parent.name}/{path.name}\n")
     return 0
 
 

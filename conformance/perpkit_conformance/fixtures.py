@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 
-from perpkit_conformance.outcomes import CLAIMS, SEED, VENUE, Outcome
+from perpkit_conformance.outcomes import CLAIMS, NEEDS, SEED, VENUE, Outcome
 from perpkit_conformance.plugin import gap, hold
 
 if TYPE_CHECKING:
@@ -112,6 +112,11 @@ def require(request: pytest.FixtureRequest, claim: str) -> None:
     if claim in profile.not_offered:
         gap(request.node, Outcome.NOT_OFFERED, f"{claim}: {profile.not_offered[claim]}")
     gap(request.node, Outcome.NOT_IMPLEMENTED, f"the plugin does not claim {claim}")
+
+
+def prove(request: pytest.FixtureRequest, *claims: str) -> None:
+    """Count the running test as evidence for claims that only it knows when it runs, such as intervals of candles."""
+    request.node.user_properties.append((NEEDS, list(claims)))
 
 
 def _waiver(profile: VenueProfile, rule_id: str) -> Any:

@@ -1,7 +1,8 @@
 """
-Writes a page for each rule under ``docs/rules``: what must hold, why, what to do, and which tests prove it.
+Writes a page for each rule under ``docs/rules``: what must hold, why, what to do, and which tests prove it; and a page
+for each report card that is kept under ``docs/conformance``.
 
-``python -m perpkit_conformance.pages DIRECTORY`` writes them; a test fails when they are stale.
+``python -m perpkit_conformance.pages DOCS`` writes them; a test fails when they are stale.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
+from perpkit_conformance.outcomes import Outcome
+from perpkit_conformance.report import Card, from_json, suite_version, to_markdown
 from perpkit_conformance.rules import TIERS, Layer, Rule, rules
 
 SUITE = Path(__file__).parent / "suite"
@@ -144,6 +147,74 @@ def write(directory: Path) -> list[Path]:
     return changed
 
 
+# Cards
+
+
+def cards(directory: Path) -> dict[str, Card]:
+    """Return the report cards that are kept in a directory, by file name without ``.json``."""
+    return {path.stem: from_json(path.read_bytes()) for path in sorted(directory.glob("*.json"))}
+
+
+def card_pages(directory: Path) -> dict[str, str]:
+    """Return a page for each kept card, by file name, and the table of all of them as ``index.md``."""
+    found = cards(directory)
+    if not found:
+        return {}
+    return {
+        "index.md": card_index(found),
+        **{f"{name}.md": to_markdown(each, pages="../rules") for name, each in found.items()},
+    }
+
+
+def card_index(found: Mapping[str, Card]) -> str:
+    """Return the table of venues, made from their cards and from nothing else."""
+    lines = [
+        "# Conformance",
+        "",
+        "Made from the report cards of real runs; nobody types a tick mark. `perpkit conformance VENUE` makes one.",
+        "",
+        "| venue | tier | rules met | tests | against | date |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, card in found.items():
+        met = sum(each.outcome.counts_as_met for each in card.rules)
+        ran = sum(card.tests.get(outcome.value, 0) for outcome in (Outcome.PASSED, Outcome.FAILED))
+        lines.append(
+            f"| [{card.title}]({name}.md) | {card.tier or 'none'} | {met} of {len(card.rules)} | {ran} | {card.target} "
+            f"| {card.at:%Y-%m-%d} |"
+        )
+    return "\n".join([*lines, ""])
+
+
+def stale(card: Card) -> list[str]:
+    """Say in which ways a kept card is not of this suite: rules that came, went or moved, or another version."""
+    kept = {each.id: each.tier for each in card.rules}
+    found = [f"{each.id} is not on it" for each in rules().values() if each.id not in kept]
+    found += [f"{each} is no rule any more" for each in kept if each not in rules()]
+    found += [
+        f"{each} moved to {rules()[each].tier}"
+        for each, tier in kept.items()
+        if each in rules() and rules()[each].tier is not tier
+    ]
+    if card.suite != suite_version():
+        found.append(f"it was made by {card.suite}; this is {suite_version()}")
+    if card.partial:
+        found.append("it is of a part of the rules only")
+    return found
+
+
+def write_cards(directory: Path) -> list[Path]:
+    """Write the pages of the kept cards, and return what changed."""
+    changed = []
+    for name, text in card_pages(directory).items():
+        path = directory / name
+        if not path.exists() or path.read_text("utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+            changed.append(path)
+    return changed
+
+
 if __name__ == "__main__":
-    for each_changed in write(Path(sys.argv[1] if len(sys.argv) > 1 else "docs/rules")):
+    docs = Path(sys.argv[1] if len(sys.argv) > 1 else "docs")
+    for each_changed in (*write(docs / "rules"), *write_cards(docs / "conformance")):
         sys.stdout.write(f"{each_changed}\n")

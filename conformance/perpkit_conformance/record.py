@@ -54,16 +54,19 @@ class Run:
             self.venue, self.claims, self.seed = dict(told[VENUE]), list(told[CLAIMS]), told[SEED]
         if RULE not in told:
             return
-        row = self.rows.get(report.nodeid)
-        if row is None:
-            row = Row(report.nodeid, told[RULE], Outcome.NOT_RUN, needs=list(told.get(NEEDS, ())))
-            self.rows[report.nodeid] = row
+        row = self.rows.setdefault(report.nodeid, Row(report.nodeid, told[RULE], Outcome.NOT_RUN))
+        needs = [claim for name, claims in report.user_properties if name == NEEDS for claim in _texts(claims)]
+        row.needs = list(dict.fromkeys([*row.needs, *needs]))
         row.seconds += report.duration
         row.waived = told.get(WAIVED, row.waived)
         outcome = _outcome(report, told)
         if outcome is not None:
             row.outcome = outcome
             row.message = told.get(REASON, "") or _first_line(report)
+
+
+def _texts(value: object) -> list[str]:
+    return [str(each) for each in value] if isinstance(value, list | tuple) else []
 
 
 def _outcome(report: pytest.TestReport, told: dict[str, Any]) -> Outcome | None:

@@ -115,7 +115,7 @@ def make_card(run: Run, *, at: datetime) -> Card:
         title=run.venue.get("title", "?"),
         plugin=run.venue.get("plugin", "?"),
         target=run.venue.get("target", "?"),
-        suite=_suite_version(),
+        suite=suite_version(),
         at=at,
         seed=run.seed,
         partial=run.only_part,
@@ -196,7 +196,8 @@ def _claims(run: Run) -> list[ClaimResult]:
     return found
 
 
-def _suite_version() -> str:
+def suite_version() -> str:
+    """Return the suite's own version."""
     try:
         return f"perpkit {version('perpkit')}"
     except PackageNotFoundError:
@@ -255,8 +256,8 @@ def to_text(card: Card) -> str:
     return "\n".join([*lines, "", summary(card)])
 
 
-def to_markdown(card: Card) -> str:
-    """Write a card for a page."""
+def to_markdown(card: Card, *, pages: str = "rules") -> str:
+    """Write a card for a page; ``pages`` is where the rules' own pages are from there."""
     lines = [
         f"# Conformance of {card.title}",
         "",
@@ -271,7 +272,7 @@ def to_markdown(card: Card) -> str:
     for tier in TIERS:
         lines += [f"## {tier.capitalize()}", "", "| rule | outcome | tests | |", "|---|---|---|---|"]
         lines += [
-            f"| [{each.id}](rules/{each.id}.md) | {each.outcome} | {each.passed} of {each.tests} | "
+            f"| [{each.id}]({pages}/{each.id}.md) | {each.outcome} | {each.passed} of {each.tests} | "
             f"{_cell(each.message or each.sentence)} |"
             for each in card.rules
             if each.tier is tier

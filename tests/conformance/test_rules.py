@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from perpkit_conformance import pages
+from perpkit_conformance.record import Run
+from perpkit_conformance.report import make_card, to_json
 from perpkit_conformance.rulebook import CARDS, CARDS_LEFT_OUT, CHECKS, CHECKS_LEFT_OUT, RULES
 from perpkit_conformance.rules import Tier, UnknownRuleError, rule, rules, up_to
 
@@ -91,6 +95,33 @@ def test_every_test_of_the_suite_says_what_it_proves():
         for name in re.findall(r"^(?:async )?def (test_\w+)", path.read_text("utf-8"), re.MULTILINE)
     }
     assert marked == written
+
+
+KEPT = ROOT / "docs" / "conformance"
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in KEPT.glob("*.json")))
+def test_a_kept_card_is_of_this_suite(name):
+    """A card in the docs was made by this version, with these rules, all of them; otherwise make it again."""
+    assert pages.stale(pages.cards(KEPT)[name]) == [], f"perpkit conformance {name} --json docs/conformance/{name}.json"
+
+
+def test_the_pages_of_the_cards_are_fresh():
+    """What the docs say of a venue is what its card says."""
+    for name, text in pages.card_pages(KEPT).items():
+        assert (KEPT / name).read_text("utf-8") == text, f"docs/conformance/{name}: run make docs-generated"
+
+
+def test_a_card_of_other_rules_is_stale(tmp_path):
+    """A card that knows fewer rules, or only ran some, can't stand in the docs; its page and the table come from it."""
+    whole = make_card(Run(venue={"title": "Toy"}), at=datetime(2026, 11, 1, tzinfo=UTC))
+    assert pages.stale(whole) == []
+    other = replace(whole, rules=whole.rules[1:], partial=True, suite="perpkit 0.0.1")
+    assert len(pages.stale(other)) == 3
+    (tmp_path / "toy.json").write_text(to_json(whole))
+    assert {each.name for each in pages.write_cards(tmp_path)} == {"index.md", "toy.md"}
+    assert "| [Toy](toy.md) | none | 0 of " in (tmp_path / "index.md").read_text()
+    assert pages.write_cards(tmp_path) == []
 
 
 def test_the_pages_are_fresh():

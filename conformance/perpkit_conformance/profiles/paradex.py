@@ -83,6 +83,9 @@ class ParadexProfile(VenueProfile):
             "AccountSummary.unrealized_pnl": "GET /account gives the account's value, with funding in it",
             "FundingPayment.size": "GET /funding/payments gives the amount and the index",
             "Ticker.volume_24h": "the 24-hour volume is in USD",
+            "Market.status:halted": "a market's row has no such word; an order is refused",
+            "Market.status:post_only": "a market's row has no such word; an order is refused",
+            "Market.status:cancel_only": "a market's row has no such word; an order is refused",
         }
     )
     http_faults = MappingProxyType(

@@ -19,6 +19,7 @@ from perpkit.core.venue import Venue
 from perpkit_conformance import static
 from perpkit_conformance.blocking import blocking_noted
 from perpkit_conformance.claims import claims_of
+from perpkit_conformance.fixtures import prove
 from perpkit_conformance.profile import VenueProfile
 from perpkit_conformance.suite.calls import COMMANDS, READS, Caller, a_life
 from perpkit_conformance.target import Target
@@ -189,6 +190,17 @@ def test_a_hook_comes_with_its_details(description: VenueDescription, hook: str,
     """A claimed hook says what it takes; users choose by it."""
     if hook in description.capabilities.hooks:
         assert getattr(description.capabilities, field), f"{hook} is implemented, but {what} ({field}) are not claimed"
+
+
+@pytest.mark.rule("claims-match-code")
+@pytest.mark.needs("fetch_funding_rates")
+async def test_funding_accrues_as_claimed(request: pytest.FixtureRequest, target: Target, venue: Venue) -> None:
+    """Where every market of the exchange accrues funding the same way, that is the way that is claimed."""
+    ways = {each.funding_accrual for each in target.control.exchange.markets()}
+    claimed = venue.capabilities.funding_accrual
+    if claimed is not None:
+        prove(request, f"funding:{claimed.value}")
+    assert len(ways) > 1 or claimed in ways, f"{claimed} is claimed, and the exchange has {ways}"
 
 
 @pytest.mark.rule("claims-match-code")

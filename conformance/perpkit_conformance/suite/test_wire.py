@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from perpkit.core.models import Channel, OrderType, TimeInForce
+from perpkit.core.models import Channel, MarginMode, OrderType, SelfTradePrevention, TimeInForce
 from perpkit.core.venue import Venue
+from perpkit_conformance.fixtures import prove
 from perpkit_conformance.suite.calls import COMMANDS, READS, Caller, a_life, nearest
 from perpkit_conformance.target import Target
 
@@ -49,10 +50,12 @@ _ORDERS = [
     _kind("order_type:stop_market", type=OrderType.STOP_MARKET, trigger="1.01", price=None),
     _kind("order_type:take_profit_limit", type=OrderType.TAKE_PROFIT_LIMIT, trigger="0.97"),
     _kind("order_type:take_profit_market", type=OrderType.TAKE_PROFIT_MARKET, trigger="0.97", price=None),
+    _kind("time_in_force:gtc", time_in_force=TimeInForce.GTC),
     _kind("time_in_force:ioc", time_in_force=TimeInForce.IOC),
     _kind("time_in_force:fok", time_in_force=TimeInForce.FOK),
     _kind("post_only", post_only=True),
     _kind("reduce_only", reduce_only=True),
+    *(_kind(f"self_trade_prevention:{each}", self_trade_prevention=each) for each in SelfTradePrevention),
     _kind("place_order", client_order_id="1234567890"),
 ]
 
@@ -70,6 +73,31 @@ async def test_every_kind_of_order_is_one_of_the_contract(target: Target, venue:
         given["trigger_price"] = nearest(index * Decimal(share), market.tick_size)
     intent = await caller.intent(**given)
     await caller.attempt(lambda: venue.place_order(intent))
+    _hold(target)
+
+
+@pytest.mark.rule("requests-follow-the-contract")
+@pytest.mark.needs("fetch_candles")
+async def test_candles_of_every_interval_are_ones_of_the_contract(
+    request: pytest.FixtureRequest, target: Target, venue: Venue
+) -> None:
+    """Each claimed interval is one that the contract takes, and is answered."""
+    a_life(target)
+    for interval in sorted(venue.capabilities.candle_intervals):
+        prove(request, f"candles:{int(interval.total_seconds())}")
+        await target.run(venue.fetch_candles(target.market, interval, since=target.control.clock.now() - 3 * interval))
+    _hold(target)
+
+
+_MODES = [pytest.param(each, marks=pytest.mark.needs(f"margin_mode:{each}"), id=each.value) for each in MarginMode]
+
+
+@pytest.mark.rule("requests-follow-the-contract")
+@pytest.mark.needs("set_margin_mode")
+@pytest.mark.parametrize("mode", _MODES)
+async def test_every_margin_mode_is_one_of_the_contract(target: Target, venue: Venue, mode: MarginMode) -> None:
+    """Each claimed margin mode is asked for in the contract's words, and taken."""
+    await target.run(venue.set_margin_mode(target.market, mode))
     _hold(target)
 
 

@@ -1,0 +1,680 @@
+"""Markets: names, multipliers, rules, status, and what everybody may see of them, as the exchange has it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import timedelta
+from decimal import ROUND_CEILING, Decimal
+from typing import Any
+
+import pytest
+
+from perpkit.core.clock import from_ms
+from perpkit.core.errors import PerpkitError
+from perpkit.core.models import (
+    BookSnapshot,
+    Fill,
+    InstrumentKind,
+    Market,
+    MarketStatus,
+    Order,
+    OrderIntent,
+    Position,
+    PriceKind,
+    Side,
+    Ticker,
+    Trade,
+    VenueStatus,
+)
+from perpkit.core.venue import Venue
+from perpkit.sim import market_data as ledger
+from perpkit.sim.markets import FeeRates, MarketSpec, SystemStatus
+from perpkit.sim.orders import OrderState
+from perpkit_conformance.outcomes import Outcome
+from perpkit_conformance.plugin import gap
+from perpkit_conformance.suite.altering import recorded
+from perpkit_conformance.suite.calls import a_life, nearest
+from perpkit_conformance.suite.comparing import Findings
+from perpkit_conformance.suite.histories import History
+from perpkit_conformance.target import Target
+
+
+async def _listed(target: Target, venue: Venue) -> dict[str, Market]:
+    """Return what the plugin lists, by the venue's own symbol."""
+    return {each.symbol: each for each in await target.run(venue.fetch_markets())}
+
+
+def _specs(target: Target) -> list[MarketSpec]:
+    return target.control.exchange.markets()
+
+
+# Names
+
+
+@pytest.mark.rule("symbols-are-a-bijection")
+async def test_every_perpetual_is_there_once(target: Target, venue: Venue) -> None:
+    """One id for each of the exchange's markets, nothing twice, nothing empty, its currencies the exchange's."""
+    came = await target.run(venue.fetch_markets())
+    traded = {spec.symbol: spec for spec in _specs(target)}
+    with Findings(target) as found:
+        for what, names in (("id", [e.id for e in came]), ("symbol", [e.symbol for e in came])):
+            twice = sorted({each for each in names if names.count(each) > 1})
+            found.true(not twice, f"the same {what} for several markets: {twice}")
+        missing = sorted(set(traded) - {each.symbol for each in came})
+        found.true(not missing, f"markets of the exchange that are not listed: {missing}")
+        for market in came:
+            instrument = market.instrument
+            names = [market.symbol, instrument.base, instrument.quote, instrument.settle, instrument.underlying]
+            found.true(all(each.strip() for each in names), f"{market.id}: an empty name among {names}")
+            found.equal(f"{market.id}: venue", market.venue, target.profile.name, "the profile")
+            if (spec := traded.get(market.symbol)) is not None:
+                found.equal(f"{market.id}: quote", instrument.quote, spec.quote)
+                found.equal(f"{market.id}: settle", instrument.settle, target.profile.settle_asset, "the profile")
+
+
+@pytest.mark.rule("symbols-are-a-bijection")
+async def test_the_profiles_markets_have_their_names(target: Target, venue: Venue) -> None:
+    """Perpkit's symbol leads to the venue's own, and back; so do the id and the venue's symbol itself."""
+    with Findings(target) as found:
+        for name, symbol in target.profile.markets.items():
+            for spelling in (name, target.id_of(symbol), symbol):
+                market = await target.run(venue.market(spelling))
+                found.equal(f"the venue's symbol of {spelling}", market.symbol, symbol, "the profile")
+                found.equal(f"the id of {spelling}", market.id, target.id_of(symbol), "the profile")
+
+
+_SCALED = {
+    "kFLOKI": ("FLOKI", 1000),
+    "1000FLOKI": ("FLOKI", 1000),
+    "10000SATS": ("SATS", 10_000),
+    "1MBABYDOGE": ("BABYDOGE", 1_000_000),
+    "2Z": ("2Z", 1),
+    "1INCH": ("1INCH", 1),
+    "KAVA": ("KAVA", 1),
+    "100X": ("100X", 1),
+}
+
+
+@pytest.mark.rule("scaled-names-parse")
+@pytest.mark.parametrize("base", _SCALED)
+async def test_a_scaled_name_gives_underlying_and_multiplier(target: Target, venue: Venue, base: str) -> None:
+    """Beside the venue's other markets, a base of this spelling is what it says."""
+    spec = target.control.list_market(base, like=target.symbol)
+    listed = await _listed(target, venue)
+    assert spec.symbol in listed, f"{spec.symbol} is listed by the exchange and was not returned"
+    underlying, multiplier = _SCALED[base]
+    with Findings(target) as found:
+        instrument = listed[spec.symbol].instrument
+        found.equal("underlying", instrument.underlying, underlying, "the spelling")
+        found.equal("multiplier", instrument.multiplier, Decimal(multiplier), "the spelling")
+        found.equal("id", listed[spec.symbol].id, target.id_of(spec.symbol), "the spelling")
+        found.true(set(target.profile.markets.values()) <= set(listed), "the venue's other markets are gone")
+
+
+@pytest.mark.rule("scaled-names-parse")
+@pytest.mark.parametrize("base", ["xyz:GOLD", "WHAT?", "A*B"])
+async def test_an_odd_name_does_not_stop_the_listing(target: Target, venue: Venue, base: str) -> None:
+    """Names with signs in them load as they are, or are left out; the other markets load."""
+    spec = target.control.list_market(base, like=target.symbol)
+    listed = await _listed(target, venue)
+    with Findings(target) as found:
+        found.true(set(target.profile.markets.values()) <= set(listed), "the venue's other markets are gone")
+        if spec.symbol in listed:
+            found.equal("base", listed[spec.symbol].instrument.base, base)
+            found.equal("multiplier", listed[spec.symbol].instrument.multiplier, Decimal(1), "the spelling")
+
+
+_THOUSANDS = re.compile(r"k[A-Z]\w+|1000[A-Z]\w+")
+
+
+@pytest.mark.rule("multiplier-agrees-with-prices")
+@pytest.mark.needs("fetch_ticker")
+async def test_price_size_and_multiplier_fit_together(target: Target, venue: Venue) -> None:
+    """Price over multiplier is the price of one coin, size times multiplier the number of coins, on every path."""
+    target.control.list_market("1000BONK", like=target.symbol, index_price=Decimal(250), tick_size=Decimal("0.1"))
+    listed = await _listed(target, venue)
+    with Findings(target) as found:
+        for spec in _specs(target):
+            true = Decimal(1000 if _THOUSANDS.fullmatch(spec.base) else 1)
+            market, index = listed[spec.symbol], target.control.exchange.index_price(spec.symbol)
+            many = market.instrument.multiplier
+            ticker = await target.run(venue.fetch_ticker(market))
+            coin = None if ticker.index_price is None else ticker.index_price / many
+            found.equal(f"{spec.symbol}: price of one coin", coin, index / true, "the exchange's index")
+            found.equal(f"{spec.symbol}: tick for one coin", market.tick_size / many, spec.tick_size / true)
+            found.equal(f"{spec.symbol}: coins in a step", market.step_size * many, spec.step_size * true)
+
+
+@pytest.mark.rule("multiplier-agrees-with-prices")
+@pytest.mark.needs("fetch_positions")
+async def test_a_position_is_as_many_coins_as_the_ledger_says(target: Target, venue: Venue) -> None:
+    """Size times multiplier, and with the mark price the ledger's notional, also where a unit is a thousand coins."""
+    for name in target.profile.markets:
+        size = History(target, name).size(name)
+        target.quote(name, size=size * 2)
+        target.submit(Side.BUY, size, market=name)
+    listed = {each.id: each for each in (await _listed(target, venue)).values()}
+    exchange = target.control.exchange
+    with Findings(target) as found:
+        for came in await target.run(venue.fetch_positions()):
+            market = listed[came.market_id]
+            true, base = target.truth().positions()[market.symbol], exchange.market(market.symbol).base
+            coins = true.size * (1000 if _THOUSANDS.fullmatch(base) else 1)
+            found.equal(f"{came.market_id}: coins", came.size * market.instrument.multiplier, coins)
+            entry = (came.entry_price or Decimal(0)) * came.size
+            found.true(abs(entry - true.cost) < Decimal("1e-6"), f"{came.market_id} cost {true.cost}, came {entry}")
+
+
+# Rules
+
+
+def _rules(spec: MarketSpec) -> dict[str, object]:
+    return {
+        "tick_size": spec.tick_size,
+        "step_size": spec.step_size,
+        "min_size": spec.min_size or None,
+        "min_notional": spec.min_notional,
+        "max_size": spec.max_size,
+        "position_limit": spec.position_limit,
+        "max_open_orders": spec.max_open_orders,
+        "price_band": spec.price_band,
+        "maker_fee": spec.fees.maker,
+        "taker_fee": spec.fees.taker,
+        "initial_margin_fraction": spec.initial_margin,
+        "maintenance_margin_fraction": spec.maintenance_margin,
+        "max_leverage": spec.max_leverage,
+        "funding_interval": spec.funding_period,
+        "funding_accrual": spec.funding_accrual,
+        "status": spec.status,
+    }
+
+
+@pytest.mark.rule("market-rules-are-exact")
+async def test_the_rules_of_every_market_are_its_own(target: Target, venue: Venue) -> None:
+    """Tick, step, limits, fees, margins, period: for each market those of the exchange."""
+    listed = await _listed(target, venue)
+    with Findings(target) as found:
+        for spec in _specs(target):
+            found.fields(listed[spec.symbol], _rules(spec), spec.symbol)
+
+
+@pytest.mark.rule("market-rules-are-exact")
+async def test_each_rule_is_read_from_its_own_field(target: Target, venue: Venue) -> None:
+    """A market whose every rule is another number than any other market's: nothing is a constant or a neighbour."""
+    spec = target.control.list_market(
+        "UNUSUAL",
+        like=target.symbol,
+        tick_size=Decimal("0.025"),
+        step_size=Decimal("0.003"),
+        min_notional=Decimal(17),
+        max_size=Decimal("81.3"),
+        position_limit=Decimal("234.6"),
+        max_open_orders=43,
+        price_band=Decimal("0.0625"),
+        initial_margin=Decimal("0.125"),
+        maintenance_margin=Decimal("0.05"),
+        fees=FeeRates(maker=Decimal("-0.00007"), taker=Decimal("0.00045")),
+        funding_period=timedelta(hours=12),
+    )
+    listed = await _listed(target, venue)
+    with Findings(target) as found:
+        found.fields(listed[spec.symbol], _rules(spec), spec.symbol)
+
+
+@pytest.mark.rule("market-rules-are-exact")
+async def test_rules_can_be_used(target: Target, venue: Venue) -> None:
+    """Steps are above zero, limits are in the right order, margins are fractions."""
+    with Findings(target) as found:
+        for market in await target.run(venue.fetch_markets()):
+            if market.max_size is not None:
+                least = max(market.min_size or market.step_size, market.step_size)
+                found.true(market.max_size >= least, f"{market.id}: max_size {market.max_size} is below {least}")
+            initial, maintenance = market.initial_margin_fraction, market.maintenance_margin_fraction
+            if initial is not None and maintenance is not None:
+                found.true(0 < maintenance <= initial <= 1, f"{market.id}: margins {maintenance}, {initial}")
+
+
+@pytest.mark.rule("market-rules-are-exact")
+@pytest.mark.needs("fetch_fees")
+async def test_fees_are_what_the_account_pays(target: Target, venue: Venue) -> None:
+    """Maker and taker of every market, a rebate negative, as a fraction."""
+    came = {each.market_id: each for each in await target.run(venue.fetch_fees())}
+    with Findings(target) as found:
+        for spec in _specs(target):
+            true = target.truth().fees(spec.symbol)
+            fees = came.get(target.id_of(spec.symbol))
+            found.true(fees is not None, f"no fees of {spec.symbol} were returned")
+            if fees is not None:
+                found.fields(fees, {"maker": true.maker, "taker": true.taker}, f"fees of {spec.symbol}")
+
+
+@pytest.mark.rule("quantized-orders-are-accepted")
+@pytest.mark.needs("place_order", "order_type:limit")
+@pytest.mark.target(deposit=Decimal(500_000_000))
+async def test_what_fits_the_rules_is_accepted(target: Target, venue: Venue) -> None:
+    """The smallest and the largest order, at both ends of the price band and between: taken as it was sent."""
+    rng = History(target, "grid").rng
+    listed = await _listed(target, venue)
+    with Findings(target) as found:
+        for symbol in target.profile.markets.values():
+            market, mark = listed[symbol], target.control.exchange.mark_price(symbol)
+            band = market.price_band if market.price_band is not None else Decimal("0.03")
+            for side in Side:
+                for share in (Decimal(1), Decimal(0), Decimal(rng.randrange(1, 99)) / 100):
+                    price = nearest(mark * (1 - side.sign * band * share), market.tick_size)
+                    price += side.sign * market.tick_size if share == 1 else -side.sign * market.tick_size
+                    sizes = [_least(market, price), _between(market, price, rng)]
+                    for size in (*sizes, *([market.max_size] if market.max_size is not None and share == 1 else [])):
+                        intent = OrderIntent(market_id=market.id, side=side, size=size, price=price)
+                        await _accepted(target, venue, found, intent)
+
+
+def _least(market: Market, price: Decimal) -> Decimal:
+    least = max(market.min_size or market.step_size, (market.min_notional or Decimal(0)) / price)
+    return (least / market.step_size).to_integral_value(ROUND_CEILING) * market.step_size
+
+
+def _between(market: Market, price: Decimal, rng: Any) -> Decimal:
+    worth = Decimal(rng.randrange(100, 50_000))
+    return max(nearest(worth / price, market.step_size), _least(market, price))
+
+
+async def _accepted(target: Target, venue: Venue, found: Findings, intent: OrderIntent) -> None:
+    what = f"{intent.side} {intent.size:f} {intent.market_id} at {intent.price:f}"
+    try:
+        order = await target.run(venue.place_order(intent))
+    except PerpkitError as error:
+        found.true(False, f"{what} fits the rules and was refused: {error!r}")
+        return
+    true = target.truth().order_by_client_id(order.client_order_id or "")
+    found.true(true is not None, f"{what}: the ledger has no such order")
+    if true is not None:
+        found.equal(f"{what}: state", true.state, OrderState.OPEN, f"the rules ({true.close_reason})")
+        found.equal(f"{what}: price in the ledger", true.price, intent.price, "the order")
+        found.equal(f"{what}: size in the ledger", true.size, intent.size, "the order")
+        target.control.cancel_order(true.account_id, true.id)
+
+
+# Units
+
+
+@pytest.mark.rule("sizes-are-base-units")
+@pytest.mark.needs("fetch_positions", "fetch_fills", "fetch_order_history")
+async def test_fetched_sizes_are_in_base_units(target: Target, venue: Venue) -> None:
+    """Orders, fills, positions, book and tape of every market have the ledger's sizes."""
+    truth = _trade_everywhere(target)
+    fills, orders = await target.run(venue.fetch_fills()), await target.run(venue.fetch_order_history())
+    with Findings(target) as found:
+        _same_sizes(found, "fill", {e.fill_id: e.size for e in fills}, {e.id: e.size for e in truth.fills()})
+        _same_sizes(found, "order", {str(e.venue_order_id): e.size for e in orders}, _order_sizes(target))
+        _same_sizes(
+            found,
+            "position",
+            {each.market_id: each.size for each in await target.run(venue.fetch_positions())},
+            {target.id_of(symbol): each.size for symbol, each in truth.positions().items()},
+        )
+        for name, symbol in target.profile.markets.items():
+            if "fetch_order_book" in venue.capabilities.hooks:
+                book = await target.run(venue.fetch_order_book(name))
+                true = target.control.exchange.book(symbol)
+                found.equal(f"book sizes of {name}", [e.size for e in book.bids], [e.size for e in true.bids])
+            if "fetch_trades" in venue.capabilities.hooks:
+                tape = await target.run(venue.fetch_trades(name))
+                wanted = [e.size for e in target.control.exchange.trades(symbol)]
+                found.equal(f"sizes of the tape of {name}", [e.size for e in tape], wanted)
+
+
+@pytest.mark.rule("sizes-are-base-units")
+@pytest.mark.needs("channel:orders", "channel:fills", "channel:positions", "channel:book", "channel:trades")
+async def test_streamed_sizes_are_in_base_units(target: Target, venue: Venue) -> None:
+    """The same over the stream."""
+    public = [f"{kind}:{name}" for name in target.profile.markets for kind in ("book", "trades")]
+    async with target.watch(venue, "orders", "fills", "positions", *public) as watch:
+        truth = _trade_everywhere(target)
+        await watch.until(lambda: len(watch.of(Fill)) >= len(truth.fills()), "every fill on the stream")
+        await target.breathe(20)
+    with Findings(target) as found:
+        _same_sizes(found, "fill", {e.fill_id: e.size for e in watch.of(Fill)}, {e.id: e.size for e in truth.fills()})
+        _same_sizes(found, "order", {str(e.venue_order_id): e.size for e in watch.of(Order)}, _order_sizes(target))
+        _same_sizes(
+            found,
+            "position",
+            {each.market_id: each.size for each in watch.of(Position)},
+            {target.id_of(symbol): each.size for symbol, each in truth.positions().items()},
+        )
+        for symbol in target.profile.markets.values():
+            wanted = [each.size for each in target.control.exchange.trades(symbol)]
+            tape = [each.size for each in watch.of(Trade) if each.market_id == target.id_of(symbol)]
+            found.equal(f"sizes of the tape of {symbol}", tape, wanted)
+            sizes = {
+                level.size
+                for each in watch.of(BookSnapshot)
+                if each.market_id == target.id_of(symbol)
+                for level in (*each.bids, *each.asks)
+            }
+            base = History(target, target.id_of(symbol).partition("@")[0]).size(target.id_of(symbol).partition("@")[0])
+            found.true(not sizes or max(sizes) <= base * 3, f"a level of the book of {symbol} is {sizes}")
+
+
+def _trade_everywhere(target: Target) -> Any:
+    for name in target.profile.markets:
+        size = History(target, name).size(name)
+        target.quote(name, size=size * 3, levels=4)
+        target.submit(Side.BUY, size * 2, market=name)
+        target.submit(Side.SELL, size, market=name)
+    return target.truth()
+
+
+def _order_sizes(target: Target) -> dict[str, Decimal]:
+    return {each.id: each.size for each in target.truth().orders()}
+
+
+def _same_sizes(found: Findings, what: str, came: dict[str, Decimal], expected: dict[str, Decimal]) -> None:
+    found.same_keys(f"{what}s", list(came), expected)
+    for key in came.keys() & expected.keys():
+        found.equal(f"size of {what} {key}", came[key], expected[key])
+
+
+# Rows that can't be read, and rows of something else
+
+
+@pytest.mark.rule("bad-rows-are-skipped")
+async def test_a_broken_row_is_reported_and_left_out(
+    target: Target, venue: Venue, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Every number of one row is broken: the others load with their rules, and a warning names the row."""
+    good, answer = await recorded(target, "fetch_markets", venue.fetch_markets)
+    name, symbol = list(target.profile.markets.items())[1]
+    broken = answer.changed(*((place, "broken") for place in answer.numbers(answer.row_of(symbol))))
+    caplog.clear()
+    came = await answer.played(broken, venue.fetch_markets)
+    assert not isinstance(came, PerpkitError), f"one broken row, and the whole listing failed: {came!r}"
+    with Findings(target) as found:
+        found.same_keys("markets", (e.symbol for e in came), (e.symbol for e in good if e.symbol != symbol))
+        for spec in _specs(target):
+            market = next((each for each in came if each.symbol == spec.symbol), None)
+            if market is not None and spec.symbol != symbol:
+                found.fields(market, _rules(spec), spec.symbol)
+        warned = [r.getMessage() for r in caplog.records if r.levelname in {"WARNING", "ERROR"}]
+        found.true(any(name in each or symbol in each for each in warned), f"no warning names {name}: {warned}")
+
+
+@pytest.mark.rule("bad-rows-are-skipped")
+@pytest.mark.parametrize("row", [None, "what?", 7, [], {}], ids=["null", "text", "number", "list", "empty"])
+async def test_a_row_that_is_no_row_is_left_out(target: Target, venue: Venue, row: Any) -> None:
+    """In place of one market's row stands something else; the rest load."""
+    good, answer = await recorded(target, "fetch_markets", venue.fetch_markets)
+    symbol = list(target.profile.markets.values())[1]
+    came = await answer.played(answer.changed((answer.row_of(symbol), row)), venue.fetch_markets)
+    assert not isinstance(came, PerpkitError), f"one row is {row!r}, and the whole listing failed: {came!r}"
+    with Findings(target) as found:
+        found.same_keys("markets", (e.symbol for e in came), (e.symbol for e in good if e.symbol != symbol))
+
+
+@pytest.mark.rule("only-perpetuals")
+async def test_what_is_no_perpetual_is_not_listed_as_one(target: Target, venue: Venue) -> None:
+    """Among the venue's rows stand spot, dated and option ones: none is a market here, or it takes no orders."""
+    traded = {spec.symbol for spec in _specs(target)}
+    with Findings(target) as found:
+        for market in await target.run(venue.fetch_markets()):
+            found.equal(f"{market.id}: kind", market.instrument.kind, InstrumentKind.PERP, "the interface")
+            if market.symbol not in traded:
+                what = f"{market.symbol}, which the exchange does not trade,"
+                found.equal(f"{what} has the status", market.status, MarketStatus.SETTLED, "the exchange")
+
+
+@pytest.mark.rule("only-perpetuals")
+@pytest.mark.needs("fetch_tickers")
+async def test_rows_of_something_else_do_no_harm(target: Target, venue: Venue) -> None:
+    """Prices and funding of all markets come without an error, for markets that are listed and for no other."""
+    a_life(target)
+    ids = {each.id for each in await target.run(venue.fetch_markets())}
+    tickers = await target.run(venue.fetch_tickers())
+    with Findings(target) as found:
+        found.true({e.market_id for e in tickers} <= ids, "a ticker of a market that is not listed")
+        missing = {target.id_of(spec.symbol) for spec in _specs(target)} - {e.market_id for e in tickers}
+        found.true(not missing, f"no ticker of {sorted(missing)}")
+        if "fetch_funding_rates" in venue.capabilities.hooks:
+            rates = await target.run(venue.fetch_funding_rates())
+            traded = {target.id_of(spec.symbol) for spec in _specs(target)}
+            found.same_keys("funding rates", (each.market_id for each in rates), traded)
+
+
+# Status and refresh
+
+
+@pytest.mark.rule("market-status-follows")
+async def test_a_settled_market_says_so(target: Target, venue: Venue) -> None:
+    """Before it is open, after it is settled; the others stay open."""
+    symbol = list(target.profile.markets.values())[1]
+    before = await _listed(target, venue)
+    target.control.settle_market(symbol, target.control.exchange.index_price(symbol))
+    after = await _listed(target, venue)
+    with Findings(target) as found:
+        found.equal("before", before[symbol].status, MarketStatus.OPEN)
+        if symbol in after:
+            found.equal("after", after[symbol].status, MarketStatus.SETTLED)
+        found.equal("another market", after[target.symbol].status, MarketStatus.OPEN)
+
+
+@pytest.mark.rule("market-status-follows")
+@pytest.mark.parametrize("status", [MarketStatus.POST_ONLY, MarketStatus.CANCEL_ONLY, MarketStatus.HALTED])
+async def test_a_restricted_market_says_so(
+    request: pytest.FixtureRequest, target: Target, venue: Venue, status: MarketStatus
+) -> None:
+    """What a market takes is its status, where the venue tells it at all, and it goes back with it."""
+    if (reason := target.profile.unpublished.get(f"Market.status:{status}")) is not None:
+        gap(request.node, Outcome.NOT_OFFERED, reason)
+    with Findings(target) as found:
+        for each in (status, MarketStatus.OPEN):
+            target.control.set_market_status(target.symbol, each)
+            found.equal(f"status while {each}", (await _listed(target, venue))[target.symbol].status, each)
+
+
+@pytest.mark.rule("market-status-follows")
+@pytest.mark.needs("check_health")
+@pytest.mark.parametrize("status", list(SystemStatus))
+async def test_the_venues_own_status_is_told(target: Target, venue: Venue, status: SystemStatus) -> None:
+    """Post-only, cancel-only and maintenance of the whole exchange are seen, and that they are over."""
+    with Findings(target) as found:
+        for each in (status, SystemStatus.OK):
+            target.control.set_system_status(each)
+            health = await target.run(venue.check_health())
+            found.equal(f"health while {each}", health.status, VenueStatus(each.value))
+
+
+@pytest.mark.rule("listings-refresh")
+async def test_a_new_listing_is_found(target: Target, venue: Venue) -> None:
+    """Fetched again, the listing has the market that was not there before, and it can be named."""
+    before = await _listed(target, venue)
+    spec = target.control.list_market("NEWCOIN", like=target.symbol)
+    after = await _listed(target, venue)
+    with Findings(target) as found:
+        found.true(spec.symbol not in before, "the test needs a new market")
+        found.true(spec.symbol in after, f"{spec.symbol} was listed and did not come")
+        named = await target.run(venue.market(target.id_of(spec.symbol)))
+        found.equal("its symbol", named.symbol, spec.symbol)
+
+
+@pytest.mark.rule("listings-refresh")
+async def test_changed_rules_are_read(target: Target, venue: Venue) -> None:
+    """A new tick, a new minimum, a new fee: the next fetch has them, and what is held has them too."""
+    await _listed(target, venue)
+    spec = target.control.change_market(
+        target.symbol,
+        tick_size=target.control.exchange.market(target.symbol).tick_size * 5,
+        min_notional=Decimal(23),
+        fees=FeeRates(maker=Decimal("0.0001"), taker=Decimal("0.0004")),
+    )
+    listed = await _listed(target, venue)
+    with Findings(target) as found:
+        found.fields(listed[target.symbol], _rules(spec), "fetched")
+        found.fields(await target.run(venue.market(target.market)), _rules(spec), "held")
+
+
+@pytest.mark.rule("listings-refresh")
+async def test_a_long_listing_is_complete(target: Target, venue: Venue) -> None:
+    """More than six hundred markets, and all of them come."""
+    for number in range(600):
+        target.control.list_market(f"LONG{number}", like=target.symbol)
+    listed = await _listed(target, venue)
+    missing = [spec.symbol for spec in _specs(target) if spec.symbol not in listed]
+    assert not missing, f"{len(missing)} markets of the exchange were not returned, the first is {missing[0]}"
+
+
+# Public data
+
+
+@pytest.mark.rule("public-data-is-exact")
+@pytest.mark.needs("fetch_ticker", "fetch_tickers")
+async def test_tickers_are_the_exchanges_prices(target: Target, venue: Venue) -> None:
+    """Best prices, last, mark, index, volume and open interest of every market, asked for alone and with the rest."""
+    _busy(target)
+    together = {each.market_id: each for each in await target.run(venue.fetch_tickers())}
+    with Findings(target) as found:
+        for name, symbol in target.profile.markets.items():
+            true = target.control.exchange.stats(symbol)
+            for what, came in (
+                (f"{name} alone", await target.run(venue.fetch_ticker(name))),
+                (f"{name} with the rest", together.get(target.id_of(symbol))),
+            ):
+                found.true(came is not None, f"no ticker of {what}")
+                if came is not None:
+                    _same_ticker(found, came, true, what)
+
+
+def _same_ticker(found: Findings, came: Ticker, true: ledger.MarketStats, what: str) -> None:
+    bid, ask = true.bbo.bid, true.bbo.ask
+    found.fields(
+        came,
+        {
+            "bid_price": bid and bid.price,
+            "ask_price": ask and ask.price,
+            "last_price": true.last_price,
+            "mark_price": true.mark_price,
+            "index_price": true.index_price,
+            "notional_24h": true.volume_24h,
+            "open_interest": true.open_interest,
+        },
+        what,
+    )
+
+
+def _busy(target: Target) -> None:
+    """Trade in every market, from the exchange's own accounts and from ours, at prices that differ everywhere."""
+    for number, name in enumerate(target.profile.markets):
+        history, symbol = History(target, name), target.symbol_of(name)
+        index = target.control.exchange.index_price(symbol)
+        tick = target.control.exchange.market(symbol).tick_size
+        target.control.set_price(symbol, index=index + 7 * tick, mark=index + 11 * tick)
+        size = history.size(name)
+        target.quote(name, size=size * 3, levels=6, ticks_apart=2)
+        for turn in range(5):
+            target.submit(list(Side)[(turn + number) % 2], size * (turn + 1), market=name)
+            target.advance(timedelta(seconds=17))
+
+
+@pytest.mark.rule("public-data-is-exact")
+@pytest.mark.needs("fetch_order_book")
+@pytest.mark.parametrize("depth", [None, 1, 3])
+async def test_the_book_is_the_exchanges(target: Target, venue: Venue, depth: int | None) -> None:
+    """Both sides, best first, digit for digit, no deeper than asked."""
+    _busy(target)
+    with Findings(target) as found:
+        for name, symbol in target.profile.markets.items():
+            came = await target.run(venue.fetch_order_book(name, depth=depth))
+            true = target.control.exchange.book(symbol, depth)
+            found.equal(f"{name}: market", came.market_id, target.id_of(symbol))
+            for side, levels, wanted in (("bids", came.bids, true.bids), ("asks", came.asks, true.asks)):
+                levels_came = [(each.price, each.size) for each in levels]
+                found.equal(f"{name}: {side}", levels_came, [(each.price, each.size) for each in wanted])
+
+
+@pytest.mark.rule("public-data-is-exact")
+@pytest.mark.needs("fetch_trades")
+async def test_the_tape_is_the_exchanges(target: Target, venue: Venue) -> None:
+    """Every trade once, oldest first, with the taker's side, price, size, id and time; windows and limits hold."""
+    _busy(target)
+    with Findings(target) as found:
+        for name, symbol in target.profile.markets.items():
+            true = target.control.exchange.trades(symbol)
+            _same_tape(found, await target.run(venue.fetch_trades(name)), true, name)
+            first, last = true[1].created_at_ms, true[-1].created_at_ms
+            window = await target.run(venue.fetch_trades(name, since=from_ms(first), until=from_ms(last)))
+            wanted = [each for each in true if first <= each.created_at_ms < last]
+            _same_tape(found, window, wanted, f"{name} in a window")
+            _same_tape(found, await target.run(venue.fetch_trades(name, limit=2)), true[-2:], f"the newest of {name}")
+
+
+def _same_tape(found: Findings, came: list[Trade], true: Iterable[Any], what: str) -> None:
+    true = list(true)
+    found.equal(
+        f"tape of {what}",
+        [(e.side, e.price, e.size, e.ts_venue) for e in came],
+        [(e.side, e.price, e.size, from_ms(e.created_at_ms)) for e in true],
+    )
+    found.equal(f"ids of the tape of {what}", len({each.trade_id for each in came}), len(true), "the number of trades")
+
+
+@pytest.mark.rule("public-data-is-exact")
+@pytest.mark.needs("fetch_candles")
+@pytest.mark.parametrize("kind", list(PriceKind))
+async def test_candles_are_the_exchanges(target: Target, venue: Venue, kind: PriceKind) -> None:
+    """Open, high, low, close and volume of trades; of the mark and the index where they are asked for."""
+    _busy(target)
+    start = target.control.clock.now()
+    _busy(target)
+    target.advance(timedelta(minutes=3))
+    interval = min(venue.capabilities.candle_intervals)
+    begin = start - (start - from_ms(0)) % interval - 2 * interval
+    came = await target.run(
+        venue.fetch_candles(target.market, interval, since=begin, until=target.control.clock.now(), price_kind=kind)
+    )
+    true = target.control.exchange.candles(
+        target.symbol,
+        interval,
+        since_ms=int(begin.timestamp() * 1000),
+        until_ms=target.control.clock.now_ms() - 1,
+        kind=kind,
+    )
+    assert true, "the test needs candles"
+    with Findings(target) as found:
+        found.equal("when candles open", [e.opened_at for e in came], [from_ms(e.start_ms) for e in true])
+        for bar, wanted in zip(came, true, strict=False):
+            what = f"candle of {bar.opened_at:%H:%M}"
+            for name in ("open", "high", "low", "close", "volume"):
+                found.equal(f"{what}: {name}", getattr(bar, name), getattr(wanted, name))
+            found.equal(f"{what}: interval", bar.interval, interval, "the request")
+
+
+@pytest.mark.rule("public-data-is-exact")
+@pytest.mark.needs("channel:ticker", "channel:trades")
+async def test_streamed_prices_are_the_exchanges(target: Target, venue: Venue) -> None:
+    """The last ticker of the stream has the exchange's figures, and its tape is the exchange's."""
+    names = list(target.profile.markets)
+    async with target.watch(venue, *(f"{kind}:{each}" for each in names for kind in ("ticker", "trades"))) as watch:
+        _busy(target)
+        target.advance(timedelta(seconds=2))
+        await target.breathe(30)
+    with Findings(target) as found:
+        for name in names:
+            symbol, market_id = target.symbol_of(name), target.id_of(target.symbol_of(name))
+            tickers = [each for each in watch.of(Ticker) if each.market_id == market_id]
+            found.true(tickers, f"no ticker of {name} came")
+            if tickers:
+                _same_ticker(found, tickers[-1], target.control.exchange.stats(symbol), f"{name} on the stream")
+            tape = [each for each in watch.of(Trade) if each.market_id == market_id]
+            _same_tape(found, tape, target.control.exchange.trades(symbol), f"{name} on the stream")
+
+
+@pytest.mark.rule("public-data-is-exact")
+@pytest.mark.needs("fetch_ticker", "place_order")
+async def test_numbers_of_many_digits_stay_whole(target: Target, venue: Venue) -> None:
+    """A price that a float can't hold comes back whole."""
+    price = Decimal("98765.432109876543")
+    target.control.set_price(target.symbol, index=price, mark=price + Decimal("0.000000000001"))
+    ticker = await target.run(venue.fetch_ticker(target.market))
+    with Findings(target) as found:
+        found.equal("index_price", ticker.index_price, price)
+        found.field(ticker, "mark_price", price + Decimal("0.000000000001"), "ticker")
