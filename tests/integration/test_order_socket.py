@@ -202,6 +202,16 @@ async def test_late_refusals_come_as_they_do_over_rest(local, venue):
     assert true_position(local) == 0
 
 
+async def test_an_amendment_that_the_answer_does_not_show_is_not_taken_for_done(local, venue):
+    """The socket answers with the order alone, as it was where the venue refused the change: that is no success."""
+    order = await venue.place_order(intent(post_only=True))
+    for changes in ({"price": BEST_ASK}, {"size": "90"}):
+        with pytest.raises(OutcomeUnknownError, match="as it was"):
+            await venue.amend_order(order, **changes)
+    found = await venue.fetch_order(order)
+    assert (found.price, found.size, found.status) == (Decimal(99000), Decimal("0.1"), OrderStatus.OPEN)
+
+
 async def test_canceling_and_amending_what_is_not_open_is_not_found(local, venue):
     """Filled, unknown; by either id."""
     filled = await venue.place_order(intent(price=BEST_ASK))

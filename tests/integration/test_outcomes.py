@@ -250,3 +250,36 @@ async def test_the_same_client_id_twice_makes_one_order(local, venue):
         await venue.place_order(_intent(client_order_id="once"))
     assert caught.value.reason is RejectReason.DUPLICATE_CLIENT_ID
     assert len(_true_orders(local)) == 1
+
+
+@pytest.mark.parametrize("retry_after", [None, "2", "Thu, 01 Jan 2026 00:00:02 GMT", "soon"])
+async def test_a_rate_limited_read_waits_as_asked_and_passes(local, venue, retry_after):
+    """In seconds, as a date, unreadable or not at all: the read is repeated after a pause, and an order isn't."""
+    await venue.fetch_account()
+    asked = local.control.inject("status", match="GET /v1/account", status=429, retry_after=retry_after)
+    before = local.clock.now()
+    assert (await while_time_passes(local, venue.fetch_account())).equity == 100_000
+    assert asked.hits == 1
+    assert local.clock.now() - before >= timedelta(seconds=2 if retry_after not in {None, "soon"} else 0)
+    asked = local.control.inject("status", match=PLACE, status=429, retry_after=retry_after)
+    with pytest.raises((perpkit.RateLimitError, OutcomeUnknownError)):
+        await venue.place_order(_intent())
+    assert (asked.hits, _true_orders(local)) == (1, [])
+
+
+async def test_a_burst_stays_inside_the_venues_limits(local, venue):
+    """More reads at once than a second allows: some wait, all are answered, and the venue never says 429."""
+    refused = []
+    take = local.venue.limiter.take
+
+    def watched(quota, owner):
+        allowance = take(quota, owner)
+        if not allowance.allowed:
+            refused.append(quota)
+        return allowance
+
+    local.venue.limiter.take = watched
+    reads = asyncio.gather(*(venue.fetch_account() for _ in range(150)))
+    answers = await while_time_passes(local, reads)
+    assert [answer.equity for answer in answers] == [100_000] * 150
+    assert refused == []

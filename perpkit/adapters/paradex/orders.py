@@ -129,9 +129,14 @@ class Orders:
         try:
             with order_outcome(venue=VENUE, operation="amend_order", client_order_id=order.client_order_id):
                 row = await self._modify(unsigned, body, order.client_order_id)
+                changed = self._order(row, market)
                 if row.request_info is not None:
                     _require_amended(row.request_info, self._context.redactor)
-                return self._order(row, market)
+                elif not changed.is_terminal and not _shows(amendment, changed):
+                    # The WebSocket's answer holds the order alone: as it was, where the change failed or still waits.
+                    msg = "the answer shows the order as it was: the change was refused, or is not made yet; fetch it"
+                    raise OutcomeUnknownError(msg, venue=VENUE)
+                return changed
         except VenueUnavailableError as error:
             raise await self._explained(error, order.client_order_id) from error
         except OrderRejectedError as error:
@@ -411,6 +416,11 @@ def _require_amended(info: schema.RequestInfo, redactor: Redactor) -> None:
         reason = closing(word).reason or RejectReason.OTHER
         msg = f"the amendment was refused, the order stands as it was: {word}"
         raise OrderRejectedError(msg, reason=reason, code=word, venue=VENUE)
+
+
+def _shows(amendment: OrderAmendment, order: Order) -> bool:
+    asked = {name: getattr(amendment, name) for name in ("size", "price", "trigger_price")}
+    return all(value is None or value == getattr(order, name) for name, value in asked.items())
 
 
 def _refused(code: str, message: str) -> PerpkitError:

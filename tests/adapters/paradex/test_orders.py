@@ -316,7 +316,7 @@ async def test_an_amendment_is_signed_with_the_order_s_id(stub, venue):
 async def test_a_stop_loss_is_amended_as_what_it_is(stub, venue):
     """It reads as a stop here; sent as one the venue would refuse it."""
     stub.say("POST /orders", lambda asked: Says(row(id="9", type=asked.body["type"], status="NEW", flags=["REDUCE_ONLY"], trigger_price="90"), 201))  # fmt: skip # noqa: E501
-    stub.say("PUT /orders/9", lambda asked: Says(row(id="9", type=asked.body["type"], status="UNTRIGGERED")))
+    stub.say("PUT /orders/9", lambda asked: Says(row(id="9", type=asked.body["type"], status="UNTRIGGERED", trigger_price="91")))  # fmt: skip # noqa: E501
     stop = intent(type=OrderType.STOP_LIMIT, trigger_price="90", reduce_only=True, options={"stop_loss": True})
     order = await venue.place_order(stop)
     await venue.amend_order(order, trigger_price="91")
