@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -31,6 +32,7 @@ from perpkit.core.models import (
     Ticker,
     Trade,
 )
+from perpkit.core.transport.ws import WebSocketConnection, WsTimeouts
 from perpkit.core.venue import Venue
 from perpkit.sim.faults import FaultAction, FaultTarget
 from perpkit_conformance.suite.trading import Trader, assert_same
@@ -73,7 +75,7 @@ def _name(trader: Trader, channel: Channel) -> str:
 def _stir(trader: Trader) -> None:
     """Let something happen that every channel has to tell."""
     target = trader.target
-    target.submit(Side.BUY, trader.size())
+    target.submit(Side.BUY, trader.size(2000))
     target.submit(Side.BUY, trader.size(), price=trader.price("0.98"))
     target.control.set_price(trader.symbol, index=trader.price("1.0001"))
     target.control.set_funding_rate(trader.symbol, Decimal("0.0004"))
@@ -254,8 +256,22 @@ async def test_repeated_trades_are_dropped(trader: Trader) -> None:
         assert came == expected, f"expected the tape {expected}, came {came}"
 
 
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sockets whose pings and watches, which run in real time, are a hundred times faster than the plugin declares."""
+    real = WebSocketConnection.connect
+
+    async def connect(*given: Any, timeouts: WsTimeouts | None = None, **more: Any) -> WebSocketConnection:
+        declared = timeouts or WsTimeouts()
+        faster = {name: limit / 100 for name in ("ping", "silence") if (limit := getattr(declared, name)) is not None}
+        return await real(*given, timeouts=replace(declared, **faster), **more)
+
+    monkeypatch.setattr(WebSocketConnection, "connect", connect)
+
+
 @pytest.mark.rule("silent-death-is-noticed")
 @pytest.mark.needs("channel:orders")
+@pytest.mark.usefixtures("hurried")
 async def test_a_connection_that_went_silent_is_replaced(trader: Trader) -> None:
     """It stays open and carries nothing: in bounded time it is lost, and what happened meanwhile comes."""
     target = trader.target
@@ -485,7 +501,6 @@ async def test_reading_again_repeats_no_event(trader: Trader) -> None:
     """Three losses in which nothing happens: no fill twice, no order in a state that was told already."""
     target = trader.target
     await trader.place(share="0.98")
-    await trader.place(share="1.001")
     async with target.watch(trader.venue, "orders", "fills") as watch:
         await trader.place(share="0.97")
         await trader.place(share="1.001")
@@ -678,7 +693,7 @@ async def test_a_consumer_that_raises_stops_nobody_else(trader: Trader) -> None:
 async def test_reconnects_back_off(target: Target, venue: Venue) -> None:
     """A host that refuses every handshake for ten minutes is asked a few dozen times, not hundreds."""
     target.inject("connect", FaultAction.REFUSE, times=None)
-    channel = next((each for each in (Channel.TRADES, *Channel) if each in venue.capabilities.channels))
+    channel = next(each for each in (Channel.TRADES, *Channel) if each in venue.capabilities.channels)
     name = channel.value if channel.is_private else f"{channel}:{target.market}"
     async with target.watch(venue, name, live=False):
         first = target.arrivals.handshakes
