@@ -669,7 +669,7 @@ async def test_streamed_prices_are_the_exchanges(target: Target, venue: Venue) -
 
 
 @pytest.mark.rule("public-data-is-exact")
-@pytest.mark.needs("fetch_ticker", "place_order")
+@pytest.mark.needs("fetch_ticker")
 async def test_numbers_of_many_digits_stay_whole(target: Target, venue: Venue) -> None:
     """A price that a float can't hold comes back whole."""
     price = Decimal("98765.432109876543")

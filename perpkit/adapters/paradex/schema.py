@@ -130,7 +130,6 @@ class MarketKind(Struct, frozen=True, gc=False):
 
     symbol: str = "?"
     asset_kind: str = "?"
-    expiry_at: int = 0
 
 
 class MarketSummary(Struct, frozen=True, gc=False):
