@@ -18,6 +18,7 @@ from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
 from typing import Any, Protocol, Self
 
+from perpkit.core import plugins
 from perpkit.core.capabilities import VenueDescription
 from perpkit.core.errors import ConfigError
 from perpkit.core.opening import open_venue
@@ -31,6 +32,7 @@ SEED = 20261121
 DEPOSIT = Decimal(100_000)
 LONGEST_WAIVER = timedelta(days=180)
 
+_INSTALLED: dict[str, Any] = {}
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -202,8 +204,8 @@ class VenueProfile(ABC):
 
     def make(self, local: LocalVenue, *, account: int = 0, key: str = "main", **given: Any) -> Venue:
         """Make the venue under test, not opened; ``given`` goes to ``open_venue`` and wins over the settings."""
-        arguments = {"environ": {}, **self.settings(local, account=account, key=key), "plugin": self.plugin, **given}
-        return open_venue(self.name, **arguments)
+        settings = self.settings(local, account=account, key=key)
+        return open_venue(self.name, **{"environ": {}, **settings, "plugin": self.plugin_class(), **given})
 
     def make_live(self, settings: Mapping[str, Any], **given: Any) -> Venue:
         """Make the venue under test for a real environment, not opened."""
@@ -217,9 +219,10 @@ class VenueProfile(ABC):
         """Return the plugin under test, imported."""
         if self.plugin is not None:
             return self.plugin
-        from perpkit.core import plugins  # noqa: PLC0415 - only here
-
-        return plugins.load(self.name)
+        if self.name not in _INSTALLED:
+            # Reading every distribution's entry points takes longer than a whole test.
+            _INSTALLED[self.name] = plugins.load(self.name)
+        return _INSTALLED[self.name]
 
 
 def installed_profiles() -> dict[str, EntryPoint]:
