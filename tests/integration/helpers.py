@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -13,6 +16,9 @@ from tests.integration.conftest import BTC
 
 BEST_BID, BEST_ASK = Decimal("99999.9"), Decimal("100000.1")
 """Of the book that the fixture quotes: a tick beside the index of 100,000, and a tick between its levels."""
+
+SHORT = timedelta(milliseconds=500)
+"""A bound for requests that will not be answered; a busy machine still answers what it answers inside it."""
 
 
 def intent(**changes: Any) -> OrderIntent:
@@ -48,3 +54,18 @@ def count(local: LocalParadex, match: str, *, target: str = "http") -> Fault:
     """Count what comes in from now on: ``.hits``. Answers carry fields that nobody knows, which clients ignore."""
     action = "extra_fields" if target == "http" else "duplicate"
     return local.control.inject(action, target=target, match=match, times=None)
+
+
+async def patiently(local: LocalParadex, work: Awaitable[Any]) -> Any:
+    """
+    Await something whose requests are bounded in real time and whose pauses are on the clock. The clock goes slowly,
+    or it would outrun the requests.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        while not task.done():
+            await asyncio.wait([task], timeout=0.02)
+            local.control.advance(timedelta(milliseconds=50))
+    finally:
+        task.cancel()
+    return await task

@@ -24,11 +24,9 @@ from perpkit.core.errors import (
 from perpkit.core.models import OrderRef, OrderStatus
 from perpkit.sim.clock import SimClock
 from tests.integration.conftest import BTC, eventually, while_time_passes
-from tests.integration.helpers import count, intent, true_order, true_orders
+from tests.integration.helpers import SHORT, count, intent, patiently, true_order, true_orders
 
 SIGN_IN = "POST /v1/auth*"
-SHORT = timedelta(milliseconds=150)
-"""Long enough for a busy machine to answer what does answer, short enough to wait for what doesn't."""
 
 
 def _file(tmp_path, text: str, mode: int = 0o600):
@@ -452,31 +450,22 @@ async def test_a_clock_that_goes_wrong_later_costs_one_refusal(local, open_on, w
 # A server that hangs
 
 
-async def _slowly(local, work):
-    """Await something bounded in real time whose pauses are on the clock: time must not outrun the requests."""
-    task = asyncio.ensure_future(work)
-    while not task.done():
-        await asyncio.wait([task], timeout=0.02)
-        local.control.advance(timedelta(milliseconds=50))
-    return await task
-
-
 async def test_a_read_that_hangs_ends_in_time(local, open_on):
     """The user sets the bound of a request; a read may be tried again within its own."""
     venue = await open_on(request_timeout=SHORT)
-    await venue.fetch_account()
+    await patiently(local, venue.fetch_account())
     hang = local.control.inject("hang_before", match="GET /v1/account", times=None)
     with pytest.raises(RequestTimeoutError):
-        await _slowly(local, venue.fetch_account())
+        await patiently(local, venue.fetch_account())
     assert hang.hits == 3
 
 
 async def test_a_read_that_hangs_once_is_repeated(local, open_on):
     """The second answer counts."""
     venue = await open_on(request_timeout=SHORT)
-    await venue.fetch_account()
+    await patiently(local, venue.fetch_account())
     local.control.inject("hang_before", match="GET /v1/account")
-    assert (await _slowly(local, venue.fetch_account())).equity == 100_000
+    assert (await patiently(local, venue.fetch_account())).equity == 100_000
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -484,7 +473,7 @@ async def test_a_read_that_hangs_once_is_repeated(local, open_on):
 async def test_an_order_into_a_hanging_server_is_unknown_and_then_found_out(local, open_on, when, order_entry):
     """Hanging before and after it was taken look the same; one order at most, and its fate is found."""
     venue = await open_on(request_timeout=SHORT, order_entry=order_entry)
-    await venue.fetch_open_orders()
+    await patiently(local, venue.fetch_open_orders())
     where = {"match": "POST /v1/orders"} if order_entry == "rest" else {"target": "rpc", "match": "order.create"}
     hang = local.control.inject(f"hang_{when}", **where)
     with pytest.raises(OutcomeUnknownError) as caught:
@@ -504,7 +493,7 @@ async def test_a_sign_in_that_hangs_means_not_sent(local, open_on):
     venue = await open_on(request_timeout=SHORT)
     local.control.inject("hang_before", match=SIGN_IN, times=None)
     with pytest.raises(NotSentError):
-        await while_time_passes(local, venue.place_order(intent()))
+        await patiently(local, venue.place_order(intent()))
     assert true_orders(local) == []
 
 

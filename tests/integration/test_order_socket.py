@@ -32,16 +32,17 @@ from perpkit.sim.orders import CloseReason, OrderState
 from tests.integration.conftest import BTC, eventually, while_time_passes
 from tests.integration.helpers import (
     BEST_ASK,
+    SHORT,
     count,
     intent,
     market_intent,
+    patiently,
     true_order,
     true_orders,
     true_position,
 )
 
 BTC_ID = f"{BTC}@paradex"
-SHORT = timedelta(milliseconds=200)
 
 
 @pytest.fixture
@@ -261,7 +262,7 @@ LOST = [
 async def test_a_lost_answer_is_unknown_and_then_found_out(local, open_on, fault, taken):
     """However it was lost: one order at most, the truth is found, and the next order passes."""
     venue = await open_on(order_entry="ws", request_timeout=SHORT)
-    await venue.fetch_open_orders()
+    await patiently(local, venue.fetch_open_orders())
     local.control.inject(match="order.create", **fault)
     with pytest.raises(OutcomeUnknownError) as caught:
         await venue.place_order(intent(accept_within=timedelta(seconds=10), client_order_id="lost-1"))
@@ -463,9 +464,9 @@ async def test_a_switch_that_fails_lets_no_order_out(local, open_on):
     for action in ("hang_before", "drop_before"):
         local.control.inject(action, target="rpc", match="order.cancel_on_disconnect")
         with pytest.raises(NotSentError):
-            await venue.place_order(intent())
+            await patiently(local, venue.place_order(intent()))
     assert true_orders(local) == []
-    await venue.place_order(intent())
+    await patiently(local, venue.place_order(intent()))
     assert len(true_orders(local)) == 1
 
 
