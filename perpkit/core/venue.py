@@ -521,6 +521,8 @@ class Venue:
         """
         wanted = [channels] if isinstance(channels, str | Subscription) else list(channels)
         subscriptions = [await self._subscription(each) for each in wanted]
+        # An event of the whole account can be of any market, and a frame can't wait for the listing.
+        await self._context.markets.ensure()
         async with self._hub.open(subscriptions) as events:
             yield events
 
