@@ -203,7 +203,7 @@ def nearest(value: Decimal, step: Decimal) -> Decimal:
 def a_life(target: Target) -> None:
     """
     Give the first account something of everything, behind the plugin's back: liquidity, a long and a short position,
-    fills, a resting order, two hours of funding.
+    fills, a resting order, an hour of funding.
     """
     exchange, markets = target.control.exchange, list(target.profile.markets)
     for name in markets[:2]:
@@ -215,5 +215,5 @@ def a_life(target: Target) -> None:
     target.submit(
         Side.BUY, "0.1", price=nearest(exchange.index_price(target.symbol) * Decimal("0.97"), market.tick_size)
     )
-    target.advance(timedelta(hours=2))
+    target.advance(timedelta(minutes=61))
     target.submit(Side.SELL, "0.1")
