@@ -66,7 +66,7 @@ class _Ladder:
 
     def __init__(self, *, is_bid: bool) -> None:
         self._is_bid = is_bid
-        self._kept: list[BookLevel] | None = None
+        self._kept: tuple[BookLevel, ...] | None = None
         # Equal decimals hash the same, so 1.10 finds the level of 1.1.
         self._levels: dict[Decimal, BookLevel] = {}
         self._prices: list[Decimal] = []
@@ -83,17 +83,17 @@ class _Ladder:
 
     def _sort_in(self) -> None:
         if self._kept is not None:
-            self._levels = {level[0]: level for level in self._kept}
+            self._levels = {level[0]: level for level in self._kept if level[1] > _ZERO}
             self._prices = sorted(self._levels)
             self._kept = None
 
-    def replace(self, levels: Iterable[BookLevel]) -> None:
-        self._kept = [level for level in levels if level[1] > _ZERO]
+    def replace(self, levels: tuple[BookLevel, ...]) -> None:
+        self._kept = levels
 
     def best_price(self) -> Decimal | None:
         if self._kept is None:
             return self._prices[-1 if self._is_bid else 0] if self._prices else None
-        prices = [level[0] for level in self._kept]
+        prices = [price for price, size in self._kept if size > _ZERO]
         return (max(prices) if self._is_bid else min(prices)) if prices else None
 
     def change(self, changes: Iterable[BookLevel]) -> None:
@@ -184,9 +184,10 @@ class OrderBook:
         if message.market_id != self._market_id:
             msg = f"a message of {message.market_id} came to the book of {self._market_id}"
             raise ValueError(msg)
-        if isinstance(message, BookDelta):
-            return self._apply_delta(message)
-        return self._apply_snapshot(message)
+        # isinstance alone says "no" slowly: pydantic answers it in Python.
+        if type(message) is BookSnapshot or not isinstance(message, BookDelta):
+            return self._apply_snapshot(message)
+        return self._apply_delta(message)
 
     def mark_stale(self, reason: str) -> None:
         """Say that the book can't be trusted from here, for example because the connection is gone."""

@@ -95,8 +95,13 @@ def _simply_follows(known: Order, seen: Order) -> bool:
     if seen.ts_received < known.ts_received or seen.created_at != known.created_at:
         return False
     # Whatever it does not say must be nothing that is known already.
-    held = known.__dict__
-    return not any(value is None and held[name] is not None for name, value in seen.__dict__.items())
+    held, said = known.__dict__, seen.__dict__
+    return not any(said[name] is None and held[name] is not None for name in _OPTIONAL)
+
+
+_OPTIONAL = tuple(
+    name for name, field in Order.model_fields.items() if not field.is_required() and field.default is None
+)
 
 
 # Steps that are news by the status alone, and need no second look at who is right about it.
@@ -284,6 +289,13 @@ class OrderTracker:
 
     def _find(self, market_id: MarketId, venue_order_id: str | None, client_order_id: str | None) -> _Tracked:
         """Return the entry for these ids, made or joined as needed."""
+        if venue_order_id:
+            # Nearly every telling is of an order known by all the ids that it names: nothing to make or to join.
+            known = self._by_key.get((market_id, _VENUE, venue_order_id))
+            if known is not None and (
+                not client_order_id or self._by_key.get((market_id, _OURS, client_order_id)) is known
+            ):
+                return known
         keys = _keys_of(market_id, venue_order_id, client_order_id)
         if not keys:
             msg = f"an order on {market_id} has neither venue_order_id nor client_order_id; it can't be followed"

@@ -36,7 +36,9 @@ class OrderMemory:
 
     def remember(self, order_id: str, side: Side, kind: str) -> None:
         """Keep an order, the latest touched longest."""
-        self._facts[order_id] = OrderFact(side, kind)
+        known = self._facts.get(order_id)
+        if known is None or known.side is not side or known.type != kind:
+            self._facts[order_id] = OrderFact(side, kind)
         self._facts.move_to_end(order_id)
         if len(self._facts) > self._most:
             self._facts.popitem(last=False)

@@ -99,7 +99,7 @@ class Model(BaseModel):
         return type(self).model_validate({**self.__dict__, **changes})
 
 
-_set_dict = object.__setattr__
+_set_dict = BaseModel.__dict__["__dict__"].__set__
 _set_fields_set = BaseModel.__dict__["__pydantic_fields_set__"].__set__
 _set_extra = BaseModel.__dict__["__pydantic_extra__"].__set__
 _set_private = BaseModel.__dict__["__pydantic_private__"].__set__
@@ -121,7 +121,7 @@ def _trusted_builder(cls: type[M]) -> Callable[..., M]:
     source = (
         f"def trusted(*, {arguments}):\n"
         "    self = _new(_cls)\n"
-        f"    _set_dict(self, '__dict__', {{{', '.join(f'{name!r}: {name}' for name in fields)}}})\n"
+        f"    _set_dict(self, {{{', '.join(f'{name!r}: {name}' for name in fields)}}})\n"
         "    _set_fields_set(self, _names)\n"
         "    _set_extra(self, None)\n"
         "    _set_private(self, None)\n"

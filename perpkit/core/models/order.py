@@ -44,12 +44,16 @@ class OrderType(StrEnum):
     @property
     def has_price(self) -> bool:
         """Whether the order carries a limit price."""
-        return self in {OrderType.LIMIT, OrderType.STOP_LIMIT, OrderType.TAKE_PROFIT_LIMIT}
+        return self in _WITH_PRICE
 
     @property
     def has_trigger(self) -> bool:
         """Whether the order waits for a trigger price."""
-        return self not in {OrderType.MARKET, OrderType.LIMIT}
+        return self not in _WITHOUT_TRIGGER
+
+
+_WITH_PRICE = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT, OrderType.TAKE_PROFIT_LIMIT})
+_WITHOUT_TRIGGER = frozenset({OrderType.MARKET, OrderType.LIMIT})
 
 
 class TimeInForce(StrEnum):

@@ -150,7 +150,8 @@ class EventStream:
         return self
 
     async def __anext__(self) -> Event:
-        self._start()
+        if not self._joined:
+            self._start()
         while True:
             event = self._take()
             if event is not None:
@@ -197,6 +198,8 @@ class EventStream:
     def _take_entry(self, entry: _Entry, event: Event) -> Event:
         lane = entry.lane
         lane.entries.popleft()
+        if not lane.folded and lane.book is None:
+            return event
         if lane.book is not None:
             event = lane.book.snapshot(conflated=lane.folded)
             lane.book = None

@@ -333,7 +333,7 @@ class Link:
     async def _read(self, session: _Session) -> None:
         """Read frames until the connection ends. The hot path of everything."""
         decode, brought, now = self._source.decode, self._sink.brought, self._clock.now
-        lines = self._lines
+        lines, on = self._lines, _State.ON
         count = 0
         async for frame in session.connection:
             try:
@@ -352,7 +352,7 @@ class Link:
                     line = lines.get(item.topic)
                     if line is None:
                         continue
-                    if line.state is not _State.ON and not self._counts_as_confirmed(session, line):
+                    if line.state is not on and not self._counts_as_confirmed(session, line):
                         continue
                     brought(item)
                 else:

@@ -98,9 +98,10 @@ class Refusal:
     already: bool = False
 
 
-class Data(msgspec.Struct, frozen=True):
+class Data(msgspec.Struct, frozen=True, gc=False):
     """
     Events of one topic. A Struct: one is made for every frame, and a frozen dataclass takes seven times as long.
+    No event leads back to it, so the collector need not look at it.
 
     Attributes:
         snapshot: The events are the topic's whole state (all positions, all balances), so what is not among them is

@@ -316,7 +316,7 @@ class Feed(ABC):
         return refused
 
     def _is_ours(self, event: Event) -> bool:
-        if not isinstance(event, self.kinds):
+        if type(event) not in self.kinds and not isinstance(event, self.kinds):
             return False
         market_id = self._market_id
         return market_id is None or getattr(event, "market_id", None) == market_id

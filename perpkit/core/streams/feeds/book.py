@@ -7,11 +7,14 @@ from typing import ClassVar
 
 from perpkit.core.book import BookOutcome, OrderBook
 from perpkit.core.errors import StreamGapError
-from perpkit.core.models import BookDelta, BookSnapshot, Event, Market, StreamState, Subscription
+from perpkit.core.models import BookDelta, BookSnapshot, Market, StreamState, Subscription
 from perpkit.core.streams.delivery import EventStream
 from perpkit.core.streams.feeds.base import Feed, Phase, Site
 from perpkit.core.streams.protocol import Data
 from perpkit.core.streams.tasks import within
+
+# Looked up once: on Python 3.11 an enum finds its members slowly, and these are asked for with every update.
+_APPLIED, _GAP = BookOutcome.APPLIED, BookOutcome.GAP
 
 
 class BookFeed(Feed):
@@ -21,7 +24,7 @@ class BookFeed(Feed):
     Consumers get a ``BookSnapshot`` first, and then the deltas that follow it without a gap.
     """
 
-    kinds: ClassVar[tuple[type[Event], ...]] = (BookSnapshot, BookDelta)
+    kinds: ClassVar[tuple[type[BookSnapshot], type[BookDelta]]] = (BookSnapshot, BookDelta)
     keeps_aside: ClassVar[bool] = False  # the book itself keeps deltas until their snapshot
     tells_gap: ClassVar[bool] = False
 
@@ -43,19 +46,19 @@ class BookFeed(Feed):
     def process(self, data: Data) -> None:
         """Apply, and deliver what was applied."""
         for event in data.events:
-            if isinstance(event, BookSnapshot | BookDelta) and event.market_id == self._book.market_id:
+            if isinstance(event, self.kinds) and event.market_id == self._book.market_id:
                 self._wire_brings = True
-                if self._apply(event) is BookOutcome.APPLIED and isinstance(event, BookSnapshot):
+                if self._apply(event) is _APPLIED and _is_snapshot(event):
                     self._fresh.set()
 
     def _apply(self, event: BookSnapshot | BookDelta) -> BookOutcome:
         outcome = self._book.apply(event)
-        if outcome is BookOutcome.APPLIED:
-            if isinstance(event, BookSnapshot) and event.sequence != self._book.sequence:
+        if outcome is _APPLIED:
+            if _is_snapshot(event) and event.sequence != self._book.sequence:
                 event = self._book.snapshot()  # with the deltas that had waited for it
             for consumer in self.consumers:
                 consumer.put_book(self.key, event, self._book)
-        elif outcome is BookOutcome.GAP:
+        elif outcome is _GAP:
             self._mend(self._book.stale_reason or "gap")
         return outcome
 
@@ -143,3 +146,8 @@ class BookFeed(Feed):
             msg = f"{self.subscription} names no market"
             raise ValueError(msg)
         return market
+
+
+def _is_snapshot(event: BookSnapshot | BookDelta) -> bool:
+    # isinstance alone says "no" slowly: pydantic answers it in Python.
+    return type(event) is BookSnapshot or not isinstance(event, BookDelta)

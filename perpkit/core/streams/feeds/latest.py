@@ -49,7 +49,7 @@ class _LatestFeed(Feed):
 
     def _take(self, events: Iterable[Event]) -> None:
         for event in events:
-            if isinstance(event, Ticker | FundingRate) and self._is_ours(event):
+            if isinstance(event, (FundingRate, Ticker)) and self._is_ours(event):
                 self._came.set()
                 if self._is_news(event):
                     self._latest = event
@@ -83,7 +83,10 @@ class _LatestFeed(Feed):
 
 
 def _time(event: Ticker | FundingRate) -> datetime | None:
-    return event.effective_at if isinstance(event, FundingRate) else event.ts_venue
+    # isinstance alone says "no" slowly: pydantic answers it in Python.
+    if type(event) is Ticker or not isinstance(event, FundingRate):
+        return event.ts_venue
+    return event.effective_at
 
 
 def _content(event: Ticker | FundingRate) -> dict[str, object]:

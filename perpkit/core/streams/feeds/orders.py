@@ -126,10 +126,12 @@ class OrdersFeed(Feed):
 
     def process(self, data: Data) -> None:
         """Deliver what is news. A whole snapshot that leaves out a standing order has it traced."""
-        orders = [event for event in data.events if type(event) is Order and self._is_ours(event)]
+        orders = [event for event in data.events if type(event) is Order]
         self._take(orders)
-        if data.snapshot and any(not _among(order, orders) for order in self._tracker.open_orders()):
-            self._site.resync(self)
+        if data.snapshot:
+            ours = [order for order in orders if self._is_ours(order)]
+            if any(not _among(order, ours) for order in self._tracker.open_orders()):
+                self._site.resync(self)
 
     def _take(self, orders: Iterable[Order]) -> None:
         for order in orders:
