@@ -266,6 +266,13 @@ async def test_a_channel_is_named_with_its_market(toy: _Opened) -> None:
             pytest.fail("entered")
 
 
+async def test_a_stream_of_the_whole_account_has_the_listing_first(toy: _Opened) -> None:
+    """A frame of any market can come, and a source that decodes it can't wait for the listing."""
+    assert not toy.venue.markets
+    async with toy.venue.stream("positions"):
+        assert toy.venue.markets
+
+
 async def test_cancelling_while_placing_leaves_the_id_to_resolve_by(toy: _Opened) -> None:
     """A task cancelled in the middle of sending can still be asked what became of its order."""
     gate = asyncio.Event()
