@@ -296,6 +296,9 @@ class OrderTracker:
                 not client_order_id or self._by_key.get((market_id, _OURS, client_order_id)) is known
             ):
                 return known
+        return self._find_or_join(market_id, venue_order_id, client_order_id)
+
+    def _find_or_join(self, market_id: MarketId, venue_order_id: str | None, client_order_id: str | None) -> _Tracked:
         keys = _keys_of(market_id, venue_order_id, client_order_id)
         if not keys:
             msg = f"an order on {market_id} has neither venue_order_id nor client_order_id; it can't be followed"

@@ -42,7 +42,7 @@ class OrderPreparation:
             changes["client_order_id"] = self._client_ids.next()
         elif problem := self._able.client_order_id.problem(intent.client_order_id):
             raise InvalidOrderError(problem, venue=self._venue, client_order_id=intent.client_order_id)
-        intent = intent.replace(**changes)
+        intent = _with(intent, changes)
         self._check_capabilities(intent)
         if intent.type is OrderType.MARKET and intent.max_slippage is not None:
             intent = bound_market_order(intent, market, await fetch_top(market))
@@ -72,6 +72,14 @@ class OrderPreparation:
         if unknown := sorted(set(intent.options) - able.order_options):
             return f"the order option {', '.join(unknown)}; it has {_words(able.order_options)}"
         return None
+
+
+def _with(intent: OrderIntent, changes: dict[str, Any]) -> OrderIntent:
+    """Return the intent with other names. It is valid and frozen, so that needs no second validation of the rest."""
+    if intent.options:
+        # All but these: their maker may still change them, so they are judged again, and copied.
+        return intent.replace(**changes)
+    return type(intent).trusted(**{**intent.__dict__, **changes, "options": {}})
 
 
 def _words(values: frozenset[Any]) -> str:

@@ -298,7 +298,8 @@ def _respelled(item: T) -> T:
         value = getattr(item, name)
         if value is not None and value.as_tuple() != (spelled := canonical(value)).as_tuple():
             changes[name] = spelled
-    return item.replace(**changes) if changes else item
+    # The same numbers in another spelling need no second validation.
+    return type(item).trusted(**{**item.__dict__, **changes}) if changes else item
 
 
 # The single checks

@@ -418,3 +418,14 @@ def test_memory_stays_flat_over_many_messages():
         tracemalloc.stop()
     assert book.sequence == 31_000
     assert after - before < 20_000
+
+
+def test_what_has_no_size_in_a_snapshot_is_no_level():
+    """A removed level at the top neither crosses the book nor is its best; levels may come in any order."""
+    book = OrderBook(BTC)
+    outcome = book.apply(snapshot([("98", "2"), ("103", "0"), ("99", "1")], [("102", "2"), ("97", "0"), ("101", "1")]))
+    assert outcome is BookOutcome.APPLIED
+    assert (book.best_bid, book.best_ask) == ((99, 1), (101, 1))
+    assert (book.bids(), book.asks()) == (((99, 1), (98, 2)), ((101, 1), (102, 2)))
+    book.apply(snapshot([("103", "0")], [("97", "0")]))
+    assert (book.best_bid, book.best_ask) == (None, None)

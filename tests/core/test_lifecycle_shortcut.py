@@ -1,4 +1,4 @@
-"""The short way of judging an order's next state says what the long way says."""
+"""The short ways of finding an order and of judging its next state say what the long ways say."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from perpkit.core import lifecycle
 from perpkit.core.errors import RejectReason
-from perpkit.core.models import Order, OrderStatus, OrderType, Side
+from perpkit.core.lifecycle import OrderTracker
+from perpkit.core.models import Fill, Order, OrderStatus, OrderType, Side
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 times = st.integers(0, 2).map(lambda seconds: START + timedelta(seconds=seconds))
@@ -78,3 +79,52 @@ def test_the_short_way_is_taken_by_an_ordinary_update():
     assert lifecycle._simply_follows(first, standing)
     assert lifecycle._simply_follows(standing, filled)
     assert not lifecycle._simply_follows(filled, standing)
+
+
+class _LongWay(OrderTracker):
+    """Looks for the entry as if every telling could join two."""
+
+    _find = OrderTracker._find_or_join
+
+
+ids = st.sampled_from([None, "1", "2", "3"])
+
+
+@st.composite
+def named_events(draw: st.DrawFn) -> Order | Fill:
+    """A telling or a fill under any pair of ids, the same one for both kinds too."""
+    venue_order_id, client_order_id = draw(ids), draw(ids)
+    if draw(st.booleans()):
+        telling = draw(tellings())
+        return Order.trusted(
+            **{**telling.__dict__, "venue_order_id": venue_order_id, "client_order_id": client_order_id}
+        )
+    return Fill.trusted(
+        fill_id=draw(st.sampled_from(["f1", "f2", "f3"])),
+        market_id="BTC-USD-PERP@paradex",
+        venue_order_id=venue_order_id,
+        client_order_id=client_order_id,
+        side=Side.BUY,
+        price=Decimal(10),
+        size=Decimal(1),
+        fee=Decimal(0),
+        fee_asset="USDC",
+        ts_venue=START,
+        ts_received=START,
+    )
+
+
+@settings(max_examples=250, deadline=None)
+@given(events=st.lists(named_events(), max_size=15), keep=st.sampled_from([1, 2, 100]))
+def test_an_order_is_found_the_short_way_as_the_long_way_finds_it(events: list[Order | Fill], keep: int):
+    """Whatever ids come together, in whatever order: each event is the same news, and the same is known after it."""
+    short, long = OrderTracker(keep_closed=keep), _LongWay(keep_closed=keep)
+    for each in events:
+        if not (each.venue_order_id or each.client_order_id):
+            continue
+        if isinstance(each, Order):
+            assert short.observe(each) == long.observe(each)
+        else:
+            assert short.observe_fill(each) == long.observe_fill(each)
+        assert list(short) == list(long)
+        assert short.get(each) == long.get(each)  # type: ignore[arg-type]  # a fill has the same two names

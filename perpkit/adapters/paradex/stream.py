@@ -276,9 +276,14 @@ class ParadexStream:
         if start >= _KEY_LENGTH:
             name = text[start : text.find('"', start)]
             route = self._by_name.get(name) or self._route(name)
-            if route is not None and (row := _fast(route, text, name)) is not None:
-                events = route.events(row, received)
-                return (Data(route.topic, events),) if events else ()
+            if route is not None:
+                try:
+                    params = route.frame.decode(text).params
+                except (msgspec.MsgspecError, RecursionError):
+                    return self._slowly(text, received)
+                if params.channel == name and not (route.looks_for_nan and wire.may_hold_non_finite(text)):
+                    events = route.events(params.data, received)
+                    return (Data(route.topic, events),) if events else ()
         return self._slowly(text, received)
 
     def _route(self, name: str) -> _Route | None:
@@ -388,14 +393,3 @@ def _text(frame: bytes) -> str:
         return frame.decode()
     except UnicodeDecodeError as exc:
         raise DecodeError("a binary frame that is no text; the JSON feed was expected", venue=VENUE) from exc
-
-
-def _fast(route: _Route, text: str, name: str) -> Any:
-    """Return the payload, or None where the frame is not exactly as documented and needs the slow way."""
-    try:
-        params = route.frame.decode(text).params
-    except (msgspec.MsgspecError, RecursionError):
-        return None
-    if params.channel != name or (route.looks_for_nan and wire.may_hold_non_finite(text)):
-        return None
-    return params.data

@@ -220,7 +220,8 @@ class EventStream:
         """Queue an event that is never dropped."""
         if not self._closed:
             self._queue.append(event)
-            self._wake()
+            if self._waiter is not None:
+                self._wake()
             if len(self._queue) >= self._warn_at:
                 self._warn_at *= 2
                 _log.warning(
@@ -229,7 +230,7 @@ class EventStream:
 
     def put_latest(self, key: Key, event: Ticker | FundingRate) -> None:
         """Queue an event that takes the place of an older one that still waits."""
-        lane = self._lane(key)
+        lane = self._lanes.get(key) or self._lane(key)
         if lane.entries:
             lane.entries[0].event = event
             lane.folded += 1
@@ -238,7 +239,7 @@ class EventStream:
 
     def put_trade(self, key: Key, event: Trade) -> None:
         """Queue a public trade; beyond the bound the oldest that waits is dropped."""
-        lane = self._lane(key)
+        lane = self._lanes.get(key) or self._lane(key)
         if len(lane.entries) >= self._settings.trade_backlog:
             self._kill(lane.entries.popleft())
             lane.folded += 1
@@ -246,7 +247,7 @@ class EventStream:
 
     def put_book(self, key: Key, event: BookSnapshot | BookDelta, book: OrderBook) -> None:
         """Queue a book message; beyond the bound, those that wait become one snapshot, made when it is read."""
-        lane = self._lane(key)
+        lane = self._lanes.get(key) or self._lane(key)
         if lane.book is not None:
             lane.folded += 1
         elif len(lane.entries) >= self._settings.book_backlog:
@@ -266,9 +267,7 @@ class EventStream:
                 self._kill(lane.entries.pop())
 
     def _lane(self, key: Key) -> _Lane:
-        lane = self._lanes.get(key)
-        if lane is None:
-            lane = self._lanes[key] = _Lane(key)
+        lane = self._lanes[key] = _Lane(key)
         return lane
 
     def _append(self, lane: _Lane, event: Event) -> None:
@@ -276,7 +275,8 @@ class EventStream:
             entry = _Entry(lane, event)
             lane.entries.append(entry)
             self._queue.append(entry)
-            self._wake()
+            if self._waiter is not None:
+                self._wake()
 
     def _kill(self, entry: _Entry) -> None:
         entry.event = None

@@ -9,6 +9,8 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from perpkit.adapters.paradex import decode, schema, wire
 from perpkit.core.errors import DecodeError, RejectReason
@@ -224,6 +226,28 @@ def test_empty_and_missing_lists_are_an_empty_book():
     assert (decode.order_book(row, MARKET, NOW).bids, decode.order_book(row, MARKET, NOW).asks) == ((), ())
     frame = read(schema.OrderBookUpdate, market="B", seq_no=1, last_updated_at=1, update_type="s", inserts=None)
     assert decode.book_update(frame, MARKET, NOW).bids == ()
+
+
+book_rows = st.tuples(
+    st.sampled_from(["BUY", "SELL"]),
+    st.sampled_from(["99", "99.0", "100", "1e2", "101"]),
+    st.sampled_from(["1", "1.0", "2", "0", "0.00"]),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(frames=st.lists(st.lists(book_rows, max_size=6), max_size=6), most=st.sampled_from([1, 2, 65_536]))
+def test_a_level_reads_the_same_whatever_was_read_before(frames, most):
+    """What is remembered of a price never stands for another size, nor another spelling, nor the other side."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(decode, "_last_at", {})
+        patch.setattr(decode, "_MOST_PRICES", most)
+        for rows in frames:
+            delta = decode.book_update(update("d", updates=rows), MARKET, NOW)
+            for ours, word in ((delta.bids, "BUY"), (delta.asks, "SELL")):
+                read = [(Decimal(price).as_tuple(), Decimal(size).as_tuple()) for s, price, size in rows if s == word]
+                assert [(price.as_tuple(), size.as_tuple()) for price, size in ours] == read
+            assert len(decode._last_at) <= most
 
 
 @pytest.mark.parametrize(
@@ -552,6 +576,22 @@ def test_an_order_that_is_not_in_the_contract_fails_loudly(changes):
         if changes.get("status") == "":
             decode.order(schema.Order("123456", "B", "BUY", "LIMIT", Decimal(1), Decimal(1), ""), MARKET, NOW)
         decode.order(order_row(**changes), MARKET, NOW)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"price": "abc"}, "order 100%s price: 'abc' is not a number"),
+        ({"trigger_price": "NaN"}, "order 100%s trigger_price: 'NaN' is not a finite number"),
+        ({"remaining_size": "0.01", "avg_fill_price": "?"}, "order 100%s avg_fill_price: '?' is not a number"),
+        ({"side": "HOLD"}, "order 100%s: side 'HOLD' is neither BUY nor SELL"),
+    ],
+)
+def test_an_order_s_error_names_order_and_field(changes, message):
+    """The words are put together only then; what the venue sends can't disturb them."""
+    with pytest.raises(DecodeError) as caught:
+        decode.order(order_row(id="100%s", **changes), MARKET, NOW)
+    assert caught.value.message == message
 
 
 def test_instructions_and_flags_become_fields():

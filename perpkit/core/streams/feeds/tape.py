@@ -60,20 +60,26 @@ class TradesFeed(Feed):
 
     def process(self, data: Data) -> None:
         """Deliver the trades that were not seen."""
+        if not data.backlog:
+            for event in data.events:
+                if type(event) is Trade and self._is_ours(event) and self._note(event):
+                    self._hand_out(event)
+            return
         trades = [event for event in data.events if type(event) is Trade and self._is_ours(event)]
-        if data.backlog and not self._missing:
-            for trade in trades:
-                self._note(trade)
-        elif data.backlog:
+        if self._missing:
             self._take(sorted(trades, key=_time), self._newest and self._newest - self._site.settings.overlap)
         else:
-            self._take(trades, None)
+            for trade in trades:
+                self._note(trade)
 
     def _take(self, trades: Iterable[Trade], floor: datetime | None) -> None:
         for trade in trades:
             if (floor is None or trade.ts_venue >= floor) and self._note(trade):
-                for consumer in self.consumers:
-                    consumer.put_trade(self.key, trade)
+                self._hand_out(trade)
+
+    def _hand_out(self, trade: Trade) -> None:
+        for consumer in self.consumers:
+            consumer.put_trade(self.key, trade)
 
     def _note(self, trade: Trade) -> bool:
         if self._newest is None or trade.ts_venue > self._newest:
