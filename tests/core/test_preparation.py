@@ -1,4 +1,4 @@
-"""What is sent is what was asked, with its names and its numbers' one spelling, and nothing can change it on the way."""
+"""What is sent is what was asked, under its names and in one spelling, and nothing changes it on the way."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def _no_book(market: Market) -> BookSnapshot:
     ],
 )
 async def test_a_prepared_order_is_the_validated_copy(preparation: OrderPreparation, fields: dict[str, Any]) -> None:
-    """Copies are made without validating twice; validating must not be able to tell, nor may anything but names differ."""
+    """Copies are made without validating twice: validating could not tell, and nothing but the names differs."""
     intent = an_intent(**fields)
     prepared = await preparation.prepare(intent, a_market(), _no_book)
     assert prepared.client_order_id
