@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Mapping
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
 from perpkit.core.context import VenueContext
 from perpkit.core.errors import OrderRejectedError, PerpkitError, RejectReason
 from perpkit.core.models import Market, Order, OrderIntent, OrderRef, OrderStatus, OrderType, Side
+from perpkit.core.opening import open_venue
 from perpkit.core.transport.http import HttpClient, HttpTimeouts
 from perpkit.core.venue import Venue
 from perpkit.sim import orders as exchange
 from perpkit.sim.orders import CloseReason, OrderState
 from perpkit_conformance.suite.calls import nearest
 from perpkit_conformance.target import Target
+
+T = TypeVar("T")
 
 _CANCELED, _REJECTED = frozenset({OrderStatus.CANCELED}), frozenset({OrderStatus.REJECTED})
 _UNFILLED = frozenset({OrderStatus.CANCELED, OrderStatus.EXPIRED})
@@ -228,3 +234,41 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
         return real(self, base_url, **{**given, "timeouts": timeouts})
 
     monkeypatch.setattr(VenueContext, "http", http)
+
+
+@asynccontextmanager
+async def opened_with(target: Target, settings: Mapping[str, Any]) -> AsyncIterator[Venue]:
+    """Open the venue under test with exactly these settings, whatever they are called, and close it afterwards."""
+    venue = open_venue(
+        target.profile.name,
+        plugin=target.profile.plugin_class(),
+        clock=target.clock,
+        limits=target.limits,
+        recorders=(target.recordings,),
+        **{"environ": {}, **settings},
+    )
+    await target.run(venue.__aenter__())
+    try:
+        yield venue
+    finally:
+        await target.run(venue.close())
+
+
+async def paced(target: Target, work: Awaitable[T], *, step: timedelta = timedelta(milliseconds=250)) -> T:
+    """
+    Await something that makes many requests, moving the clock only while none of them is on the way: so they reach the
+    exchange at the moment at which they were sent, however slow this machine is.
+    """
+    task = asyncio.ensure_future(work)
+    before = -1
+    try:
+        while not task.done():
+            await asyncio.sleep(0.001)
+            requests = len(target.recordings.requests())
+            if requests == before and requests == len(target.recordings.replies()):
+                target.advance(step)
+            before = requests
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    return task.result()

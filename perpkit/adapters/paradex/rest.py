@@ -228,16 +228,19 @@ class RestClient:
 
     async def delete_order(self, order_id: str) -> None:
         """``DELETE /orders/{order_id}``: queued, not confirmed."""
-        await self._cancel(f"{endpoints.ORDERS}/{_segment(order_id)}", "cancel_order")
+        self._require_done(
+            await self._cancel(f"{endpoints.ORDERS}/{_segment(order_id)}", "cancel_order"), "cancel_order"
+        )
 
     async def delete_order_by_client_id(self, client_id: str, market: str | None) -> None:
         """``DELETE /orders/by_client_id/{client_id}``"""
         path = f"{endpoints.ORDERS_BY_CLIENT_ID}/{_segment(client_id)}"
-        await self._cancel(path, "cancel_order", params={"market": market})
+        self._require_done(await self._cancel(path, "cancel_order", params={"market": market}), "cancel_order")
 
     async def delete_orders(self, market: str | None) -> None:
         """``DELETE /orders``: every open one, of one market where it is named."""
-        await self._cancel(endpoints.ORDERS, "cancel_all_orders", params={"market": market})
+        reply = await self._cancel(endpoints.ORDERS, "cancel_all_orders", params={"market": market})
+        self._require_done(reply, "cancel_all_orders")
 
     async def delete_orders_batch(
         self, order_ids: Sequence[str], client_order_ids: Sequence[str]
@@ -396,6 +399,15 @@ class RestClient:
                 raise failure
         if reply.status >= 400:
             raise self._refusal(reply, effect is Effect.COMMAND, operation=operation, client_order_id=client_order_id)
+
+    def _require_done(self, reply: HttpReply, operation: str) -> None:
+        """Raise the refusal that a reply may carry under a 2xx, for calls of whose reply nothing else is read."""
+        try:
+            answer = wire.read(schema.ApiError, reply.body, what=operation, redactor=self._redactor)
+        except DecodeError:
+            return  # no body is due, and whatever else stands there says no no
+        if answer.error:
+            raise self._refusal(reply, False, operation=operation, client_order_id=None)
 
     def _refusal(
         self, reply: HttpReply, is_order_command: bool, *, operation: str, client_order_id: str | None

@@ -17,6 +17,7 @@ from perpkit.core.errors import (
     OrderNotFoundError,
     OrderRejectedError,
     OutcomeUnknownError,
+    PerpkitError,
     RejectReason,
     VenueUnavailableError,
 )
@@ -403,6 +404,18 @@ async def test_many_cancels_go_in_batches_and_one_that_fails_spoils_no_other(stu
     assert [len(each.body["order_ids"]) for each in stub.requests("DELETE /orders/batch")] == [10, 10, 5]
     good = [getattr(each, "status", None) is CancelStatus.REQUESTED for each in results]
     assert good == [True] * 10 + [False] * 10 + [True] * 5
+
+
+@pytest.mark.parametrize("command", ["all", "one"])
+async def test_a_refusal_under_a_200_is_a_refusal(stub, venue, command):
+    """Nothing else is read of the answer to a cancel, so nobody else would see it."""
+    said = Says({"error": "NOT_ALLOWED", "message": "nothing was canceled"})
+    stub.say("DELETE /orders" if command == "all" else "DELETE /orders/777", said)
+    with pytest.raises(PerpkitError, match="nothing was canceled"):
+        if command == "all":
+            await venue.cancel_all_orders()
+        else:
+            await venue.cancel_order(OrderRef(market_id=MARKET_ID, venue_order_id="777"))
 
 
 @pytest.mark.parametrize(("market", "query"), [(None, {}), (SYMBOL, {"market": SYMBOL})])

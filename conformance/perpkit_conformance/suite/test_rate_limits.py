@@ -1,0 +1,290 @@
+"""Rate limits: bursts wait on this side, budgets are shared, refusals are obeyed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from perpkit.core.errors import LocalRateLimitError, OutcomeUnknownError, PerpkitError, RateLimitError
+from perpkit.core.models import Channel, Order
+from perpkit.core.transport.ratelimit import RateLimiter
+from perpkit.core.venue import Venue
+from perpkit.sim.faults import FaultAction
+from perpkit_conformance.suite.calls import READS, Caller, a_life
+from perpkit_conformance.suite.trading import Trader, paced
+from perpkit_conformance.target import Target
+
+LONG = timedelta(minutes=5)
+
+
+def _refused(target: Target) -> list[Any]:
+    """Return the replies by which the exchange said that too many came."""
+    return [each for each in target.recordings.replies() if each.status == 429]
+
+
+@pytest.mark.rule("bursts-stay-under-limits")
+@pytest.mark.parametrize("hook", ["fetch_balances", "fetch_positions", "fetch_open_orders"])
+async def test_a_burst_of_reads_is_never_refused(target: Target, venue: Venue, hook: str) -> None:
+    """Far more at once than the venue allows: they wait on this side, every one is answered, no 429."""
+    if hook not in venue.capabilities.hooks:
+        pytest.skip(f"{hook} is not implemented")
+    most = max(count for count, _ in _per_account(venue) or [(200, LONG)])
+    read = getattr(venue, hook)
+    await target.run(read())
+    begin = target.control.clock.now()
+    many = min(most + 50, 900)
+    results = await paced(target, asyncio.gather(*(read() for _ in range(many)), return_exceptions=True))
+    took = target.control.clock.now() - begin
+    assert not _refused(target), f"{len(_refused(target))} of {many} requests were refused with 429 (took {took})"
+    # A budget that says at once that there is no room is as good as waiting.
+    wrong = [each for each in results if isinstance(each, Exception) and not isinstance(each, LocalRateLimitError)]
+    assert not wrong, f"{len(wrong)} of {many} failed, the first with {wrong[0]!r}"
+
+
+def _per_account(venue: Venue) -> list[tuple[int, timedelta]]:
+    return [
+        (each.requests, each.per)
+        for each in venue.description.rate_limits
+        if each.scope == "account" and each.requests <= 2000
+    ]
+
+
+@pytest.mark.rule("bursts-stay-under-limits")
+async def test_limits_are_declared(venue: Venue) -> None:
+    """With a source for each."""
+    assert venue.description.rate_limits, "the plugin declares no rate limits"
+    for limit in venue.description.rate_limits:
+        assert limit.source.strip(), f"{limit!r} has no source"
+        assert limit.per > timedelta(0), f"{limit!r}"
+
+
+@pytest.mark.rule("clients-share-limits")
+@pytest.mark.needs("fetch_balances")
+async def test_two_clients_of_one_account_draw_on_one_budget(target: Target) -> None:
+    """Together far more than the account may: no 429 for either."""
+    venues = [await target.open(), await target.open()]
+    most = max(count for count, _ in _per_account(venues[0]) or [(200, LONG)])
+    for venue in venues:
+        await target.run(venue.fetch_balances())
+    each = min(most // 4 + 40, 300)
+    await paced(
+        target,
+        asyncio.gather(*(venue.fetch_balances() for venue in venues for _ in range(each)), return_exceptions=True),
+    )
+    assert not _refused(target), (
+        f"two clients sent {2 * each} calls, each within its own limit, and {len(_refused(target))} were refused"
+    )
+
+
+@pytest.mark.rule("weights-are-the-venues")
+@pytest.mark.parametrize("hook", [pytest.param(each, marks=pytest.mark.needs(each), id=each) for each in READS])
+async def test_each_request_is_counted(
+    monkeypatch: pytest.MonkeyPatch, target: Target, venue: Venue, hook: str
+) -> None:
+    """Whatever a read sends is taken from a declared budget beforehand, a request at a time."""
+    a_life(target)
+    caller = Caller(target, venue)
+    await caller.attempt(caller.reads[hook][0])
+    declared = {each.name for each in venue.description.rate_limits}
+    taken: list[Mapping[str, int]] = []
+    real = RateLimiter.acquire
+
+    async def acquire(self: RateLimiter, weights: Mapping[str, int], **more: Any) -> timedelta:
+        taken.append(dict(weights))
+        return await real(self, weights, **more)
+
+    monkeypatch.setattr(RateLimiter, "acquire", acquire)
+    with target.recordings.during() as part:
+        await caller.attempt(caller.reads[hook][0])
+    sent = part.requests()
+    counted = [weights for weights in taken if any(weight > 0 for weight in weights.values())]
+    assert len(counted) >= len(sent), f"{hook} sent {len(sent)} requests, and {len(counted)} were counted: {taken}"
+    unknown = {name for weights in counted for name in weights} - declared
+    assert not unknown, f"{hook} draws on budgets that are not declared: {unknown}"
+
+
+_TELLS = {"x-ratelimit-limit", "x-ratelimit-remaining"}
+
+
+@pytest.mark.rule("weights-are-the-venues")
+@pytest.mark.needs("fetch_balances")
+async def test_the_venue_counts_by_limits_that_are_declared(target: Target, venue: Venue) -> None:
+    """Where an answer tells the limit that it was counted by, that limit is among the declared ones."""
+    await target.run(venue.fetch_balances())
+    await target.run(venue.fetch_markets())
+    told = [{name.lower(): value for name, value in each.headers} for each in target.recordings.replies()]
+    limits = {int(each["x-ratelimit-limit"]) for each in told if set(each) >= _TELLS}
+    unknown = limits - {each.requests for each in venue.description.rate_limits}
+    assert not unknown, f"the venue counts by limits of {unknown}; declared are {venue.description.rate_limits!r}"
+
+
+@pytest.mark.rule("retry-after-is-honoured")
+@pytest.mark.needs("fetch_balances")
+@pytest.mark.parametrize("retry_after", ["30", None])
+async def test_a_429_stops_requests_for_as_long_as_it_says(
+    target: Target, venue: Venue, retry_after: str | None
+) -> None:
+    """Refused for thirty seconds: nothing of the kind is sent before they are over, and no storm without a number."""
+    await target.run(venue.fetch_balances())
+    fault = target.inject("fetch_balances", FaultAction.STATUS, status=429, retry_after=retry_after, times=None)
+    begin = target.control.clock.now()
+    tasks = [asyncio.ensure_future(venue.fetch_balances()) for _ in range(5)]
+    await target.breathe(30)
+    for _ in range(25):
+        target.advance(timedelta(seconds=1))
+        await target.breathe(2)
+    early = [each for each in _refused(target) if each.at - begin < timedelta(seconds=25)]
+    allowed = 6 if retry_after is not None else 20
+    assert len(early) <= allowed, (
+        f"{len(early)} requests in 25 s after a 429 (Retry-After: {retry_after}); at most {allowed} are no storm"
+    )
+    target.control.clear_faults()
+    await target.run(asyncio.gather(*tasks, return_exceptions=True))
+    assert fault.hits <= allowed + 15
+    assert await target.run(venue.fetch_balances()), "after the wait it must work again"
+
+
+@pytest.mark.rule("retry-after-is-honoured")
+@pytest.mark.needs("place_order")
+async def test_a_refused_order_is_not_repeated(target: Target, venue: Venue) -> None:
+    """A 429 to an order goes to the caller with its wait; the order is sent once."""
+    trader = await Trader.of(target, venue)
+    await trader.place()
+    fault = target.inject("place_order", FaultAction.STATUS, status=429, retry_after="7", times=None)
+    came = await trader.attempt(trader.intent())
+    assert isinstance(came, RateLimitError | OutcomeUnknownError), f"429 came to {came!r}"
+    if isinstance(came, RateLimitError):
+        assert came.retry_after == timedelta(seconds=7), f"Retry-After: 7 came as {came.retry_after}"
+    assert fault.hits == 1, f"the order was sent {fault.hits} times"
+
+
+@pytest.mark.rule("retry-after-is-honoured")
+@pytest.mark.needs("place_order", "cancel_order")
+async def test_cancels_keep_a_reserve(target: Target, venue: Venue) -> None:
+    """With a flood of orders waiting for room, a cancel still gets through at once."""
+    trader = await Trader.of(target, venue)
+    order = await trader.place()
+    most = max((each.requests for each in venue.description.rate_limits if each.per <= timedelta(seconds=1)), default=0)
+    if not 0 < most <= 2000:
+        pytest.skip("no budget for a second is declared")
+    flood = [asyncio.ensure_future(trader.attempt(trader.intent())) for _ in range(min(most, 400))]
+    try:
+        await asyncio.sleep(0)
+        begin = target.control.clock.now()
+        await target.run(venue.cancel_order(order))
+        waited = target.control.clock.now() - begin
+    finally:
+        for task in flood:
+            task.cancel()
+        await asyncio.gather(*flood, return_exceptions=True)
+    assert trader.true(order).is_closed
+    assert waited <= timedelta(seconds=5), f"the cancel waited {waited} behind a flood of orders"
+
+
+@pytest.mark.rule("socket-limits-are-kept")
+@pytest.mark.needs("open_stream")
+async def test_reconnects_stay_under_the_connect_cap(target: Target) -> None:
+    """Five clients whose connections break again and again: no handshake is refused for too many."""
+    venues = [await target.open() for _ in range(5)]
+    channel = next(each for each in (Channel.TRADES, *Channel) if each in venues[0].capabilities.channels)
+    name = channel.value if channel.is_private else f"{channel}:{target.market}"
+    tasks = []
+
+    async def follow(venue: Venue) -> None:
+        async with venue.stream([name]) as events:
+            async for _ in events:
+                continue
+
+    target.inject("connect", FaultAction.REFUSE, times=40)
+    tasks = [asyncio.create_task(follow(each)) for each in venues]
+    try:
+        most = 0
+        for _ in range(60):
+            before = target.arrivals.handshakes
+            target.advance(timedelta(seconds=1))
+            await target.breathe(3)
+            most = max(most, target.arrivals.handshakes - before)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    caps = [
+        each.requests
+        for each in venues[0].description.rate_limits
+        if "connect" in each.name and each.per <= timedelta(seconds=1)
+    ]
+    cap = min(caps, default=20)
+    assert most <= cap, f"{most} handshakes in one second; {cap} are allowed"
+
+
+@pytest.mark.rule("socket-limits-are-kept")
+@pytest.mark.needs("open_stream", "channel:trades", "channel:ticker")
+async def test_many_channels_share_few_connections(target: Target, venue: Venue) -> None:
+    """Every market's trades and ticker of the profile: a handful of connections, not one for each channel."""
+    names = [f"{channel}:{market}" for market in target.profile.markets for channel in ("trades", "ticker")]
+    async with target.watch(venue, *names):
+        await target.breathe(20)
+    assert target.arrivals.handshakes <= 3, f"{len(names)} channels made {target.arrivals.handshakes} connections"
+
+
+@pytest.mark.rule("reads-do-not-fan-out")
+@pytest.mark.parametrize(
+    "hook",
+    [
+        pytest.param(each, marks=pytest.mark.needs(each), id=each)
+        for each in (
+            "fetch_account",
+            "fetch_balances",
+            "fetch_positions",
+            "fetch_open_orders",
+            "fetch_fills",
+            "fetch_order_history",
+            "fetch_fees",
+            "fetch_tickers",
+            "fetch_funding_rates",
+        )
+    ],
+)
+async def test_a_read_takes_a_fixed_number_of_requests(target: Target, venue: Venue, hook: str) -> None:
+    """However many markets are listed: at most four, and not one for each market."""
+    a_life(target)
+    caller = Caller(target, venue)
+    await caller.answer(caller.reads[hook][0])
+    listed = len(await target.run(venue.fetch_markets()))
+    with target.recordings.during() as part:
+        await caller.answer(caller.reads[hook][0])
+    sent = part.requests()
+    paths = Counter(f"{each.method} {urlsplit(each.url).path}" for each in sent)
+    assert len(sent) <= 4, f"{hook} took {len(sent)} requests for {listed} markets: {dict(paths)}"
+
+
+@pytest.mark.rule("reads-do-not-fan-out")
+@pytest.mark.needs("fetch_balances")
+async def test_a_ban_is_final(target: Target, venue: Venue) -> None:
+    """403 to everything: an error, and not a second try for each call."""
+    await target.run(venue.fetch_balances())
+    fault = target.control.inject(FaultAction.STATUS, match="*", status=403, times=None)
+    for _ in range(3):
+        with pytest.raises(PerpkitError):
+            await target.run(venue.fetch_balances())
+    assert fault.hits <= 12, f"three calls to a venue that bans us made {fault.hits} requests"
+    target.control.clear_faults()
+
+
+@pytest.mark.rule("bursts-stay-under-limits")
+@pytest.mark.needs("place_order")
+async def test_a_burst_of_orders_is_never_refused(target: Target, venue: Venue) -> None:
+    """A hundred orders and as many cancels at once: all are taken, none meets a 429."""
+    trader = await Trader.of(target, venue)
+    await trader.place()
+    orders = await paced(target, asyncio.gather(*(venue.place_order(trader.intent()) for _ in range(60))))
+    if "cancel_order" in venue.capabilities.hooks:
+        await paced(target, asyncio.gather(*(venue.cancel_order(each) for each in orders)))
+    assert not _refused(target), f"{len(_refused(target))} commands were refused with 429"
+    assert all(isinstance(each, Order) for each in orders)
