@@ -34,6 +34,8 @@ _PROGRESS = {
     OrderStatus.REJECTED: 4,
     OrderStatus.EXPIRED: 4,
 }
+_OPEN = OrderStatus.OPEN
+_STANDING = frozenset({OrderStatus.PENDING, OrderStatus.OPEN, OrderStatus.UNKNOWN})
 _CLOSING_WORDS = ("reject_reason", "status_message")
 _JUDGED = frozenset({"status", "filled_size", "average_price", "ts_received", *_CLOSING_WORDS})
 
@@ -90,7 +92,7 @@ def _simply_follows(known: Order, seen: Order) -> bool:
     status, before = seen.status, known.status
     if status not in _PLAIN_STEPS.get(before, ()) or seen.filled_size < known.filled_size:
         return False
-    if seen.filled_size > seen.size or (seen.filled_size and status is OrderStatus.OPEN):
+    if seen.filled_size > seen.size or (status is _OPEN and seen.filled_size):
         return False
     if seen.ts_received < known.ts_received or seen.created_at != known.created_at:
         return False
@@ -164,8 +166,7 @@ def _average(newer: Order, older: Order, filled: Decimal) -> Decimal | None:
 
 def _with_progress(order: Order) -> Order:
     """An order that stands and has a fill is partially filled, whichever word the telling used."""
-    standing = order.status in {OrderStatus.PENDING, OrderStatus.OPEN, OrderStatus.UNKNOWN}
-    if standing and order.filled_size > 0:
+    if order.status in _STANDING and order.filled_size > _ZERO:
         return Order.trusted(**{**order.__dict__, "status": OrderStatus.PARTIALLY_FILLED})
     return order
 
