@@ -1,0 +1,4 @@
+"""
+Toy, as a perpkit venue. The entry point loads the plugin from ``perpkit_toy.venue``; importing this package alone
+does no I/O and imports nothing.
+"""
