@@ -100,9 +100,9 @@ class Findings:
         by_id = self._matched(what, [each.fill_id for each in came], [each.id for each in expected])
         for fill in came:
             if fill.fill_id in by_id:
-                self.fill(fill, expected[by_id[fill.fill_id]])
+                self.fill(fill, expected[by_id[fill.fill_id]], what)
 
-    def fill(self, came: Fill, expected: ledger_orders.Fill) -> None:
+    def fill(self, came: Fill, expected: ledger_orders.Fill, what: str = "fills") -> None:
         """Compare one fill."""
         kind = came.kind if came.kind in _MOVED and expected.kind in _MOVED else expected.kind
         self.fields(
@@ -122,7 +122,7 @@ class Findings:
                 "realized_funding": expected.realized_funding,
                 "ts_venue": from_ms(expected.created_at_ms),
             },
-            f"fill {came.fill_id}",
+            f"{what}: {came.fill_id}",
         )
 
     def payments(
@@ -141,7 +141,7 @@ class Findings:
                 "size": true.size,
                 "ts_venue": from_ms(true.created_at_ms),
             }
-            self.fields(payment, wanted, f"payment {payment.payment_id}")
+            self.fields(payment, wanted, f"{what}: {payment.payment_id}")
 
     def in_order(self, what: str, times: Iterable[datetime]) -> None:
         """Note it when a listing does not come oldest first."""
