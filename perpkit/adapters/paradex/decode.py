@@ -425,7 +425,7 @@ def trade(row: schema.Trade, listed: Market, received: datetime) -> Trade:
     return _new_trade(
         trade_id=row.id if word == "FILL" else _unique(word, row.id),
         market_id=_id(listed),
-        side=_side(row.side, "trade %s", row.id),
+        side=SIDES.get(row.side) or _side(row.side, "trade %s", row.id),
         price=finite(row.price, "trade price"),
         size=finite(row.size, "trade size"),
         kind=FILL_KINDS.get(word) or _fill_kind(word),
@@ -623,7 +623,7 @@ def order(row: schema.Order, listed: Market, received: datetime, *, is_stream: b
         market_id=_id(listed),
         venue_order_id=identity,
         client_order_id=row.client_id or None,
-        side=_side(row.side, "order %s", identity),
+        side=SIDES.get(row.side) or _side(row.side, "order %s", identity),
         type=kind,
         status=status,
         size=row.size,

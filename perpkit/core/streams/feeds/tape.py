@@ -62,7 +62,7 @@ class TradesFeed(Feed):
         """Deliver the trades that were not seen."""
         if not data.backlog:
             for event in data.events:
-                if type(event) is Trade and self._is_ours(event) and self._note(event):
+                if type(event) is Trade and event.market_id == self._market_id and self._note(event):
                     self._hand_out(event)
             return
         trades = [event for event in data.events if type(event) is Trade and self._is_ours(event)]
