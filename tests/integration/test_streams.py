@@ -203,6 +203,23 @@ async def test_a_closed_position_is_reported_once_with_size_zero(local, venue, l
     assert await venue.fetch_positions() == []
 
 
+async def test_what_happens_on_a_market_listed_later_is_not_lost(local, venue, open_on, listen):
+    """Another process trades a market that this one has never heard of: its order and fill come all the same, once."""
+    async with listen(venue, "orders", "fills", "positions") as heard:
+        symbol = local.control.list_market("NEW", like=BTC).symbol
+        local.control.quote(symbol, levels=3, size=Decimal(1))
+        local.control.advance(timedelta(minutes=2))
+        elsewhere = await open_on()
+        best = (await elsewhere.fetch_order_book(symbol, depth=1)).asks[0].price
+        await elsewhere.place_order(_intent(market_id=symbol, price=best))
+        await _moved_until(local, lambda: heard.of(Fill) and heard.of(Position), "the fill")
+        await _moved_until(local, lambda: heard.states()[-1] == "resynced", "the stream to be back")
+        assert [fill.fill_id for fill in heard.of(Fill)] == [true.id for true in _true_fills(local)]
+        assert {event.market_id for event in heard.of(Fill)} == {f"{symbol}@paradex"}
+        assert heard.of(Position)[-1].size == Decimal("0.1")
+        assert any(order.is_terminal for order in heard.of(Order))
+
+
 async def test_nothing_is_left_when_the_venue_closes(local, open_on, listen):
     """No task and no socket outlives the block."""
     before = len(asyncio.all_tasks())

@@ -27,6 +27,7 @@ from perpkit.core.errors import AuthError, CapabilityError, CredentialsError, De
 from perpkit.core.models import Channel, Event, FundingKind, Market, Subscription
 from perpkit.core.streams.protocol import (
     Ack,
+    Closing,
     Data,
     Frame,
     Incoming,
@@ -166,6 +167,7 @@ class ParadexStream:
         self._wanted: set[str] = set()
         self._by_name: dict[str, _Route] = {}
         self._unlisted: set[str] = set()
+        self._newly_listed: str | None = None
         self._routes: dict[str, _Route] = {
             family: _Route(
                 wire.decoder(Notification[payload]),  # type: ignore[valid-type]  # made at run time
@@ -283,7 +285,7 @@ class ParadexStream:
                     return self._slowly(text, received)
                 if params.channel == name and not (route.looks_for_nan and wire.may_hold_non_finite(text)):
                     events = route.events(params.data, received)
-                    return (Data(route.topic, events),) if events else ()
+                    return (Data(route.topic, events),) if events else self._nothing()
         return self._slowly(text, received)
 
     def _route(self, name: str) -> _Route | None:
@@ -318,7 +320,17 @@ class ParadexStream:
         what = f"channel {params.channel}"
         row = wire.read(route.payload, params.data, what=what, redactor=self._redactor)
         events = route.events(row, received)
-        return (Data(route.topic, events),) if events else ()
+        return (Data(route.topic, events),) if events else self._nothing()
+
+    def _nothing(self) -> Sequence[Incoming]:
+        """
+        Make up for a frame without events: one of a market listed since the markets were read must not be lost, so the
+        connection is made again, and what happened is read by REST, which reads the listing again.
+        """
+        if self._newly_listed is None:
+            return ()
+        symbol, self._newly_listed = self._newly_listed, None
+        return (Closing(f"{symbol} is not among the markets held; reading what happened on it by REST"),)
 
     def _refusal(self, error: schema.RpcErrorBody, request_id: int | None) -> Incoming:
         message = self._redactor.text(error.message)
@@ -334,7 +346,8 @@ class ParadexStream:
         market = self._markets.get_by_symbol(symbol)
         if market is None and symbol.endswith("-PERP") and symbol not in self._unlisted:
             self._unlisted.add(symbol)
-            log.warning("%s streams %s, which is not among the markets held; fetch the markets again", VENUE, symbol)
+            self._newly_listed = symbol
+            log.warning("%s streams %s, which is not among the markets held; catching up by REST", VENUE, symbol)
         return market
 
     def _trade(self, row: schema.Trade, received: datetime) -> Sequence[Event]:

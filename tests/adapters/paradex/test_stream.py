@@ -35,7 +35,7 @@ from perpkit.core.models import (
     Ticker,
     Trade,
 )
-from perpkit.core.streams.protocol import Ack, Data, Refusal, SignedOut
+from perpkit.core.streams.protocol import Ack, Closing, Data, Refusal, SignedOut
 from perpkit.core.transport.redact import Redactor, Secret
 from tests.adapters.paradex.conftest import NOW, make_market
 
@@ -321,12 +321,14 @@ def test_a_closed_position_is_told_once_with_size_zero(stream):
 
 
 def test_what_is_no_perpetual_is_left_out(stream, caplog):
-    """Options share the account's channels; a perpetual that isn't held is worth a word, once."""
+    """Options share the account's channels; a perpetual that isn't held is caught up with by REST, once."""
     with caplog.at_level(logging.WARNING):
         assert stream.decode(notification("orders.ALL", {**ORDER, "market": "BTC-USD-100000-C"}), NOW) == ()
         assert not caplog.records
-        for _ in range(2):
-            assert stream.decode(notification("trades.NEW-USD-PERP", {**TRADE, "market": "NEW-USD-PERP"}), NOW) == ()
+        frame = notification("orders.ALL", {**ORDER, "market": "NEW-USD-PERP"})
+        (again,) = stream.decode(frame, NOW)
+        assert isinstance(again, Closing)
+        assert stream.decode(frame, NOW) == ()
     assert len(caplog.records) == 1
 
 
