@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
@@ -309,7 +310,7 @@ ODD = ("null", "[]", "42", '"text"', "{}", '{"hello": "world"}', "", '{"a": [1, 
 
 @pytest.mark.rule("odd-frames-are-ignored")
 @pytest.mark.needs("channel:trades", "channel:ticker")
-async def test_frames_that_mean_nothing_do_no_harm(trader: Trader) -> None:
+async def test_frames_that_mean_nothing_do_no_harm(trader: Trader, caplog: pytest.LogCaptureFixture) -> None:
     """In place of a ticker comes something that is no message at all; the trades beside it are all there."""
     target = trader.target
     begin = len(target.control.exchange.trades(trader.symbol))
@@ -323,6 +324,8 @@ async def test_frames_that_mean_nothing_do_no_harm(trader: Trader) -> None:
         await watch.until(lambda: len(watch.of(Trade)) >= len(expected), "every trade", within=LIVE)
         assert [each.trade_id for each in watch.of(Trade)] == expected
         assert StreamState.LOST not in watch.states, f"an odd frame ended the connection: {watch.states}"
+    crashes = [each.exc_info[1] for each in caplog.records if each.exc_info and each.levelno >= logging.ERROR]
+    assert not crashes, f"an odd frame raised something that is no DecodeError: {crashes[0]!r}"
 
 
 @pytest.mark.rule("odd-frames-are-ignored")
@@ -413,6 +416,8 @@ async def test_live_is_said_after_the_present_state(trader: Trader) -> None:
 @pytest.mark.needs("channel:orders")
 async def test_a_refused_sign_in_is_an_error_and_not_a_storm(target: Target) -> None:
     """The credentials are refused for good: a typed error in time, and a handful of attempts in five minutes."""
+    if "sign_in" not in target.profile.http_faults:
+        pytest.skip("the profile names no sign-in request")
     fault = target.inject("sign_in", FaultAction.STATUS, status=401, times=None)
     venue = await target.open()
     errors: list[Exception] = []
