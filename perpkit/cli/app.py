@@ -31,6 +31,7 @@ COMMANDS = {
     "account": Entry("account", "Show equity, balances, positions and open orders."),
     "sim": Entry("sim", "Run a local exchange that speaks a venue's own wire.", "sim"),
     "conformance": Entry("conformance", "Prove a venue plugin right against a local exchange; print its report card."),
+    "new-venue": Entry("new_venue", "Write a complete package for a new venue's plugin, which works, to start from."),
 }
 
 

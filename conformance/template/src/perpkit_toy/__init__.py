@@ -1,4 +1,5 @@
 """
-Toy, as a perpkit venue. The entry point loads the plugin from ``perpkit_toy.venue``; importing this package alone
-does no I/O and imports nothing.
+Toy, as a perpkit venue. The entry point loads the plugin from ``perpkit_toy.venue``.
+
+Importing this package alone does no I/O and imports nothing.
 """

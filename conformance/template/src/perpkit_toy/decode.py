@@ -17,6 +17,7 @@ from perpkit.core.models import (
     BookDelta,
     BookLevel,
     BookSnapshot,
+    CancelStatus,
     Fill,
     FillKind,
     FundingAccrual,
@@ -57,6 +58,7 @@ CLOSINGS: Final[Mapping[str, tuple[OrderStatus, RejectReason | None]]] = {
     "canceled_by_venue": (OrderStatus.CANCELED, None),
     "nothing_to_match": (OrderStatus.CANCELED, RejectReason.NO_LIQUIDITY),
     "would_cross": (OrderStatus.REJECTED, RejectReason.POST_ONLY_WOULD_CROSS),
+    "too_far": (OrderStatus.REJECTED, RejectReason.PRICE_BAND),
     "not_enough_margin": (OrderStatus.REJECTED, RejectReason.MARGIN),
     "nothing_to_reduce": (OrderStatus.REJECTED, RejectReason.REDUCE_ONLY),
     "self_trade": (OrderStatus.CANCELED, RejectReason.SELF_TRADE),
@@ -64,6 +66,12 @@ CLOSINGS: Final[Mapping[str, tuple[OrderStatus, RejectReason | None]]] = {
     "liquidation": (OrderStatus.CANCELED, RejectReason.MARGIN),
 }
 """How an order ended that filled nothing; what filled something was not rejected."""
+
+CANCELS: Final[Mapping[str, CancelStatus]] = {
+    "canceled": CancelStatus.CANCELED,
+    "queued": CancelStatus.REQUESTED,
+    "already_closed": CancelStatus.ALREADY_CLOSED,
+}
 
 
 def _word(kind: type[E], word: str, what: str) -> E:
@@ -288,6 +296,8 @@ def order(row: schema.Order, listed: Market, received: datetime) -> Order:
         DecodeError: A state, side, type or time in force that the contract does not have.
     """
     what = f"order {row.id}"
+    if not row.id:
+        raise DecodeError("an order without an id", venue=VENUE)
     status, reason = _status(row, what)
     return Order(
         market_id=listed.id,
@@ -300,6 +310,7 @@ def order(row: schema.Order, listed: Market, received: datetime) -> Order:
         filled_size=row.filled_size,
         price=row.price,
         average_price=row.average_price,
+        trigger_price=row.trigger_price,
         time_in_force=_word(TimeInForce, row.time_in_force, what),
         post_only=row.post_only,
         reduce_only=row.reduce_only,
@@ -316,6 +327,9 @@ def _status(row: schema.Order, what: str) -> tuple[OrderStatus, RejectReason | N
     match row.state:
         case "new":
             return OrderStatus.PENDING, None
+        case "untriggered":
+            # Placed on the venue's own page: this plugin places none.
+            return OrderStatus.OPEN, None
         case "open":
             return (OrderStatus.PARTIALLY_FILLED if row.filled_size else OrderStatus.OPEN), None
         case "closed" if row.reason == FILLED:
@@ -325,7 +339,20 @@ def _status(row: schema.Order, what: str) -> tuple[OrderStatus, RejectReason | N
             status, reason = CLOSINGS.get(row.reason or "", (OrderStatus.CANCELED, RejectReason.OTHER))
             return (OrderStatus.CANCELED if row.filled_size else status), reason
         case _:
-            raise DecodeError(f"{what}: state {row.state!r} is not one of new, open, closed", venue=VENUE)
+            raise DecodeError(f"{what}: state {row.state!r} is not one of new, untriggered, open, closed", venue=VENUE)
+
+
+def cancel_status(row: schema.Canceled) -> CancelStatus:
+    """
+    Decode the answer to a cancel.
+
+    Raises:
+        DecodeError: It says something that the contract does not have.
+    """
+    try:
+        return CANCELS[row.result]
+    except KeyError:
+        raise DecodeError(f"result {row.result!r} is not one of {', '.join(CANCELS)}", venue=VENUE) from None
 
 
 def fill(row: schema.Fill, listed: Market, received: datetime) -> Fill:

@@ -47,7 +47,6 @@ REJECTIONS: Final[Mapping[str, RejectReason]] = {
 """Codes that refuse an order."""
 
 _TOO_MANY = 429
-_UNAUTHORIZED = (401, 403)
 _SERVER = 500
 
 
@@ -78,6 +77,4 @@ def foreign_error(status: int, retry_after: timedelta | None) -> PerpkitError:
     text = f"HTTP {status}, and the body is not the venue's"
     if status == _TOO_MANY:
         return RateLimitError(text, status=status, retry_after=retry_after, venue=VENUE)
-    if status in _UNAUTHORIZED:
-        return AuthError(text, status=status, venue=VENUE)
     return BadGatewayError(text, status=status, venue=VENUE)

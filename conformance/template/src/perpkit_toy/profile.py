@@ -1,4 +1,4 @@
-"""What the conformance suite must be told of Toy: how to start its local exchange, and what the venue has not."""
+"""What the conformance suite must be told of Toy: how to start it locally, and what the venue has not."""
 
 from __future__ import annotations
 
@@ -111,7 +111,8 @@ class ToyProfile(VenueProfile):
 
     def local(self, *, seed: int, accounts: int = 2, deposit: Decimal = DEPOSIT, **options: Any) -> LocalVenue:
         """Make a local Toy on a manual clock."""
-        return LocalToy(**{"seed": seed, "accounts": accounts, "deposit": deposit, "clock": SimClock(), **options})
+        given = {"clock": SimClock(), **options}
+        return LocalToy(seed=seed, accounts=accounts, deposit=deposit, **given)
 
     def account_id(self, local: LocalVenue, account: int) -> str:
         """Return what the ledger calls an account."""

@@ -1,4 +1,4 @@
-"""The raw client: one method for each endpoint, in Toy's words, returning schema types. It signs, and it counts."""
+"""The raw client: one method for each endpoint, in Toy's words, returning schema types. It signs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,16 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 from perpkit.core.clock import EPOCH, Clock, from_ms
-from perpkit.core.errors import AuthError, CredentialsError, DecodeError, PerpkitError
+from perpkit.core.errors import (
+    AuthError,
+    CredentialsError,
+    DecodeError,
+    NotSentError,
+    OrderRejectedError,
+    PerpkitError,
+    RejectReason,
+    TransportError,
+)
 from perpkit.core.transport import wire_json
 from perpkit.core.transport.http import HttpClient, HttpReply, segment
 from perpkit.core.transport.ratelimit import Priority, Quota
@@ -45,6 +54,7 @@ class RestClient:
         self._redactor = redactor
         self._credentials = credentials
         self._skew = timedelta(0)
+        self._knows_clock = False
 
     # Public
 
@@ -88,7 +98,11 @@ class RestClient:
 
     async def get_positions(self) -> list[schema.Position]:
         """``GET /positions``: the open ones."""
-        return (await self._get(schema.Rows[schema.Position], "/positions")).rows or []
+        rows = (await self._get(schema.Rows[schema.Position], "/positions")).rows
+        if rows is None:
+            # Elsewhere null may stand for an empty list. Here it would look flat.
+            raise DecodeError("rows is null; no position is an empty list", venue=VENUE, operation="GET /positions")
+        return rows
 
     async def get_fees(self) -> list[schema.Fees]:
         """``GET /fees``"""
@@ -154,6 +168,17 @@ class RestClient:
         """Compare our clock with the venue's; from now on requests are dated by the venue's."""
         status, sent, received = await self.get_status()
         self._skew = from_ms(status.time) - (sent + (received - sent) / 2)
+        self._knows_clock = True
+
+    async def prepare(self, operation: str) -> None:
+        """Make sure that a command can be signed and dated, so that what fails here is known to have sent nothing."""
+        self.require_credentials(operation)
+        if not self._knows_clock:
+            try:
+                await self.learn_clock()
+            except (TransportError, DecodeError) as error:
+                message = f"not sent: the venue's clock can't be had ({error.message})"
+                raise NotSentError(message, venue=VENUE, operation=operation) from error
 
     def require_credentials(self, operation: str) -> Credentials:
         """
@@ -210,14 +235,17 @@ class RestClient:
         return self._read(schema.Canceled, reply, operation)
 
     async def _signed(self, method: str, path: str, query: Query, *, operation: str, **options: Any) -> HttpReply:
-        """Send with a signature; where the venue finds our clock off, once more with its own time."""
+        """Send with a signature; a read that the venue finds dated wrongly goes once more, with the venue's time."""
         credentials = self.require_credentials(operation)
         try:
             return await self._send_signed(credentials, method, path, query, operation=operation, **options)
         except AuthError as error:
-            # It was refused at the door, so even an order may be sent again.
             if error.code != STALE:
                 raise
+            if method != "GET":
+                # It came too late: whoever sent it decides whether it is still wanted.
+                self._knows_clock = False
+                raise OrderRejectedError(error.message, reason=RejectReason.EXPIRED, code=STALE, venue=VENUE) from error
         await self.learn_clock()
         return await self._send_signed(credentials, method, path, query, operation=operation, **options)
 

@@ -179,11 +179,12 @@ class Order(msgspec.Struct):
     client_id: str | None = None
     price: Decimal | None = None
     average_price: Decimal | None = None
+    trigger_price: Decimal | None = None
     reason: str | None = None
 
 
 class Canceled(msgspec.Struct):
-    """The answer to a cancel: ``canceled`` or ``already_closed``."""
+    """The answer to a cancel: ``canceled``, ``queued`` or ``already_closed``."""
 
     result: str
 

@@ -1,8 +1,8 @@
 """
 Signatures: pure, given secret and time.
 
-Toy's contract: hex HMAC-SHA256 under the secret of time, method, path and body, a line each. The path is without
-the version; query parameters follow it in order of their names.
+Toy's contract: hex HMAC-SHA256 under the secret of time, method, path and body, a line each.
+The path is without the version; query parameters follow it in order of their names.
 """
 
 from __future__ import annotations

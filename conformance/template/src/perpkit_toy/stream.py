@@ -1,5 +1,5 @@
 """
-Toy's words for streams: topics, the frames that sign in and subscribe, what a frame means. No sockets, no book logic.
+Toy's words for streams: topics, the frames that sign in and subscribe, what a frame means. No sockets.
 
 ``{"op":"subscribe","id":1,"topic":"book.BTC_PERP"}`` is answered by ``{"id":1}`` or ``{"id":1,"error":{...}}``; data
 comes as ``{"topic":"book.BTC_PERP","kind":"snapshot","data":{...}}``, ``kind`` being ``snapshot`` or ``update``.

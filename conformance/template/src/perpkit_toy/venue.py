@@ -17,7 +17,6 @@ from perpkit.core.models import (
     Balance,
     BookSnapshot,
     CancelResult,
-    CancelStatus,
     Fill,
     FundingAccrual,
     FundingPayment,
@@ -235,7 +234,7 @@ class ToyVenue:
         """Send one order; the venue answers with what became of it."""
         market = await self._market(intent.market_id)
         body = encode.new_order(intent, market)
-        self._rest.require_credentials("place_order")
+        await self._rest.prepare("place_order")
         ours = intent.client_order_id
         with order_outcome(venue=VENUE, operation="place_order", client_order_id=ours):
             return self._order(await self._rest.post_order(body), market)
@@ -244,19 +243,18 @@ class ToyVenue:
     async def cancel_order(self, order: OrderRef) -> CancelResult:
         """Cancel one order, by the venue's id where given, else by ours."""
         ours = order.client_order_id
+        await self._rest.prepare("cancel_order")
         with order_outcome(venue=VENUE, operation="cancel_order", client_order_id=ours):
             if order.venue_order_id is not None:
                 answer = await self._rest.delete_order(order.venue_order_id)
             else:
                 answer = await self._rest.delete_order_by_client_id(ours or "")
-            done = {"canceled": CancelStatus.CANCELED, "already_closed": CancelStatus.ALREADY_CLOSED}
-            if answer.result not in done:
-                raise DecodeError(f"result {answer.result!r} is not one of {', '.join(done)}", venue=VENUE)
-        return CancelResult(order=order, status=done[answer.result])
+            return CancelResult(order=order, status=decode.cancel_status(answer))
 
     @hookimpl
     async def cancel_all_orders(self, market: Market | None) -> None:
         """Cancel all open orders of one market, or of the account."""
+        await self._rest.prepare("cancel_all_orders")
         with order_outcome(venue=VENUE, operation="cancel_all_orders"):
             await self._rest.delete_orders(market.symbol if market is not None else None)
 

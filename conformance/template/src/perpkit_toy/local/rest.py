@@ -8,9 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from perpkit.sim.exchange import Exchange
-from perpkit.sim.markets import SystemStatus
 from perpkit.sim.orders import (
-    CancelResult,
     CancelStatus,
     Order,
     OrderRequest,
@@ -166,9 +164,7 @@ def _place(call: Call) -> dict[str, Any]:
         post_only=body["post_only"],
         reduce_only=body["reduce_only"],
     )
-    known = body.get("client_id") and call.exchange.order_by_client_id(
-        call.account, body["client_id"], open_only=False
-    )
+    known = body.get("client_id") and call.exchange.order_by_client_id(call.account, body["client_id"], open_only=False)
     if known:
         raise RefusedError(409, "duplicate_client_id", "there is an order of that client_id already")
     accepted = call.exchange.submit(request)
@@ -176,8 +172,10 @@ def _place(call: Call) -> dict[str, Any]:
 
 
 def _cancel(call: Call) -> dict[str, Any]:
-    result: CancelResult = call.exchange.cancel(call.account, _find(call).id)
-    return {"result": "already_closed" if result.status is CancelStatus.ALREADY_CLOSED else "canceled"}
+    found = _find(call)
+    if call.exchange.cancel(call.account, found.id).status is CancelStatus.ALREADY_CLOSED:
+        return {"result": "already_closed"}
+    return {"result": "canceled" if _find(call).is_closed else "queued"}
 
 
 def _cancel_all(call: Call) -> dict[str, Any]:
@@ -224,9 +222,3 @@ ROUTES: Mapping[tuple[str, str], Handler] = {
     ("delete", "/orders/{order_id}"): _cancel,
 }
 """One for each operation of the contract."""
-
-
-def require_service(call: Call, path: str) -> None:
-    """Refuse everything but the status during maintenance."""
-    if path != "/status" and call.exchange.system_status is SystemStatus.MAINTENANCE:
-        raise RefusedError(503, "maintenance", "back soon")

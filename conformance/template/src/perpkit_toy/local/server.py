@@ -25,13 +25,13 @@ from perpkit_toy.local.doorman import (
     contract,
     make_account,
 )
-from perpkit_toy.local.rest import ROUTES, Call, Handler, refused, require_service
+from perpkit_toy.local.rest import ROUTES, Call, Handler, refused
 from perpkit_toy.local.stream import Connection
 
 BASE = "/v1"
 
 
-def _spec(symbol: str, base: str, index: str, tick: str, step: str, hours: int) -> MarketSpec:
+def _spec(symbol: str, base: str, index: str, tick: str, step: str, max_size: str, hours: int) -> MarketSpec:
     return MarketSpec(
         symbol=symbol,
         base=base,
@@ -39,7 +39,8 @@ def _spec(symbol: str, base: str, index: str, tick: str, step: str, hours: int) 
         tick_size=Decimal(tick),
         step_size=Decimal(step),
         min_notional=Decimal(10),
-        max_size=Decimal(100_000_000),
+        max_size=Decimal(max_size),
+        price_band=Decimal("0.1"),
         fees=FeeRates(Decimal("0.0001"), Decimal("0.0005")),
         funding_rate=Decimal("0.0001"),
         funding_period=timedelta(hours=hours),
@@ -47,16 +48,17 @@ def _spec(symbol: str, base: str, index: str, tick: str, step: str, hours: int) 
 
 
 MARKETS = (
-    _spec("BTC_PERP", "BTC", "100000", "0.1", "0.0001", 8),
-    _spec("ETH_PERP", "ETH", "4000", "0.01", "0.001", 1),
-    _spec("1000PEPE_PERP", "1000PEPE", "0.01", "0.000001", "10", 4),
+    _spec("BTC_PERP", "BTC", "100000", "0.1", "0.0001", "100", 8),
+    _spec("ETH_PERP", "ETH", "4000", "0.01", "0.001", "1000", 1),
+    _spec("1000PEPE_PERP", "1000PEPE", "0.01", "0.000001", "10", "100000000", 4),
 )
 
 
 class LocalToy(SimServer):
     """
-    A Toy on this machine. ``async with LocalToy() as venue`` starts it; ``venue.url``, ``venue.ws_url``,
-    ``venue.accounts`` and ``venue.control`` are what a client and a test need.
+    A Toy on this machine. ``async with LocalToy() as venue`` starts it.
+
+    ``venue.url``, ``venue.ws_url``, ``venue.accounts`` and ``venue.control`` are what a client and a test need.
     """
 
     rest_prefix = BASE
@@ -86,11 +88,11 @@ class LocalToy(SimServer):
         app.router.add_get(self.ws_path, self._connect)
         for (method, path), handler in ROUTES.items():
             operation = contract()["paths"][path][method]
-            app.router.add_route(method, BASE + path, self._serving(operation, path, handler))
+            app.router.add_route(method, BASE + path, self._serving(operation, handler))
         app.router.add_route("*", "/{anything:.*}", _unknown)
 
     def expire_tokens(self) -> None:
-        """Toy has no tokens: each request is signed by itself, so a new set of keys is all that could expire."""
+        """Forget who was counted: there are no tokens here, each request is signed by itself."""
         self._doorman = Doorman(self.clock, self.accounts)
 
     async def on_start(self) -> None:
@@ -108,12 +110,10 @@ class LocalToy(SimServer):
         for connection in self._connections:
             connection.tell(event)
 
-    def _serving(
-        self, operation: dict[str, Any], path: str, handler: Handler
-    ) -> Callable[[web.Request], Awaitable[web.Response]]:
+    def _serving(self, operation: dict[str, Any], handler: Handler) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def serve(request: web.Request) -> web.Response:
             try:
-                return web.json_response(await self._serve(operation, path, handler, request))
+                return web.json_response(await self._serve(operation, handler, request))
             except RequestRefusedError as error:
                 return _say_no(refused(error))
             except RefusedError as refusal:
@@ -121,9 +121,7 @@ class LocalToy(SimServer):
 
         return serve
 
-    async def _serve(
-        self, operation: dict[str, Any], path: str, handler: Handler, request: web.Request
-    ) -> dict[str, Any]:
+    async def _serve(self, operation: dict[str, Any], handler: Handler, request: web.Request) -> dict[str, Any]:
         self._doorman.count(request.remote or "unknown")
         raw = await request.read()
         account = ""
@@ -136,7 +134,6 @@ class LocalToy(SimServer):
         check_query(operation, request.query)
         body = check_body(operation, raw)
         call = Call(self.exchange, account, request.query, request.match_info, body)
-        require_service(call, path)
         return handler(call)
 
     async def _connect(self, request: web.Request) -> web.StreamResponse:
