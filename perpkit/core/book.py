@@ -221,9 +221,7 @@ class OrderBook:
         if self._is_old(snapshot):
             if self._stale_reason is None:
                 return BookOutcome.IGNORED
-            self._stale_reason = (
-                f"the snapshot {snapshot.sequence} is older than {self._sequence}, held before"
-            )
+            self._stale_reason = f"the snapshot {snapshot.sequence} is older than {self._sequence}, held before"
             return BookOutcome.GAP
         # Only now: an old snapshot must not lower the mark that later ones are judged by.
         self._sequence = None

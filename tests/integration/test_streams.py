@@ -203,6 +203,20 @@ async def test_a_closed_position_is_reported_once_with_size_zero(local, venue, l
     assert await venue.fetch_positions() == []
 
 
+async def test_a_private_frame_that_can_not_be_read_loses_nothing(local, venue, listen):
+    """What a cut frame said of the account is read by REST, and the stream says that it was away."""
+    async with listen(venue, "orders", "fills", "positions") as heard:
+        local.control.inject("truncate", target="frame", match="orders*", times=2)
+        local.control.inject("truncate", target="frame", match="fills*", times=1)
+        order = await venue.place_order(_intent(price="100000.1"))
+        await _moved_until(
+            local, lambda: any(o.is_terminal for o in heard.of(Order) if o.ref == order.ref), "the order's end"
+        )
+        await _moved_until(local, lambda: heard.of(Fill) and heard.states()[-1] == "resynced", "the fill")
+        assert [fill.fill_id for fill in heard.of(Fill)] == [true.id for true in _true_fills(local)]
+        assert "lost" in heard.states()
+
+
 async def test_what_happens_on_a_market_listed_later_is_not_lost(local, venue, open_on, listen):
     """Another process trades a market that this one has never heard of: its order and fill come all the same, once."""
     async with listen(venue, "orders", "fills", "positions") as heard:

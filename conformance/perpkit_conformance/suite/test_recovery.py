@@ -97,6 +97,7 @@ async def test_a_read_that_fails_says_so(target: Target, venue: Venue, hook: str
 SOCKET_FAULTS: dict[str, tuple[str, dict[str, Any]]] = {
     **{str(code): ("frame", {"action": "disconnect", "close_code": code}) for code in (1001, 1008, 1011, 1013, 4000)},
     "garbage": ("frame", {"action": "garbage", "times": 30}),
+    "cut frames": ("frame", {"action": "truncate", "times": 2}),
     "a huge frame": ("frame", {"action": "replace", "body": '{"x": "' + "y" * 6_000_000 + '"}'}),
     "handshake 429": ("connect", {"action": "status", "status": 429, "retry_after": "2", "times": 2}),
     "handshake 503": ("connect", {"action": "status", "status": 503, "times": 2}),

@@ -364,6 +364,10 @@ class Link:
                 await asyncio.sleep(0)
 
     def _count_undecoded(self) -> None:
+        if any(line.topic.private for line in self._lines.values()):
+            # It may have told of the account, whose events are never lost: what it said is read by REST.
+            message = "a frame that may tell of the account can't be read; making the connection again"
+            raise ConnectionLostError(message, venue=self._venue, operation="stream")
         self._undecoded += 1
         if self._undecoded >= self._settings.max_decode_errors:
             message = f"{self._undecoded} frames in a row can't be read; making the connection again"
