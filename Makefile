@@ -15,7 +15,7 @@ WORKERS ?= auto
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format types docs docs-generated bench oracle clean
+.PHONY: help demo test lint format types docs docs-generated bench bank oracle clean
 
 # Sets $$python to the first interpreter that is new enough and can make environments, or says why there is none.
 # Names are tried by running them: a name may be on the path and still not work.
@@ -63,6 +63,7 @@ help:
 	@echo "make lint    ruff: rules and format      make format  let ruff rewrite"
 	@echo "make types   mypy --strict on perpkit    make docs    build the pages, strictly, into site/"
 	@echo "make bench   measure against paradex-py and ccxt, into .bench/"
+	@echo "make bank    the suite over every deliberately broken plugin"
 	@echo "make oracle  an environment holding paradex-py and ccxt, for the tests and measurements that compare"
 	@echo "make clean   remove environments and what was built"
 
@@ -92,6 +93,11 @@ docs: $(DOCS_VENV)/.stamp
 # The official SDK and ccxt live apart: they pin libraries that perpkit's users must be free to choose.
 oracle:
 	@VENV=$(ORACLE_VENV) PYTHON="$(PYTHON)" tests/oracle/make-environment
+
+# Every deliberately broken plugin, against the suite; writes docs/kill-table.md. ARGS="--whole" runs all of the suite
+# over each, ARGS="NAME ..." some of them.
+bank: $(VENV)/.stamp-dev
+	$(VENV)/bin/python -m tests.conformance.bank.run $(ARGS)
 
 bench: oracle
 	@$(ORACLE_VENV)/bin/python -c 'import perpkit' 2>/dev/null || \

@@ -1,0 +1,172 @@
+"""Broken plugins: what only trouble, load or a long run shows."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import aiohttp
+
+from perpkit.adapters.paradex.venue import ParadexVenue
+from perpkit.core.errors import StreamError
+from perpkit.core.hookspecs import hookimpl
+from perpkit.core.models import BookDelta, Event, Fill, Position, Subscription
+from perpkit.core.streams.protocol import StreamEndpoint, Topic
+from perpkit.core.transport.http import HttpReply
+from tests.conformance.bank.registry import broken
+from tests.conformance.bank.tamper import StreamPlugin, TamperedHttp, TamperedStream, WirePlugin
+
+
+@broken(rules="any-spelling-of-a-number", checks="FT6")
+class ExponentDropped(WirePlugin):
+    """Reads the digits of a number and leaves its exponent."""
+
+    def came(self, method: str, path: str, reply: HttpReply) -> HttpReply:
+        """See the class."""
+        return replace(reply, body=re.sub(rb'(:"?-?\d[\d.]*)[eE][-+]?\d+', rb"\1", reply.body))
+
+
+class _PositionsUndated(TamperedStream):
+    def event(self, event: Event) -> Event | None:
+        return event.replace(sequence=None, ts_venue=None) if isinstance(event, Position) else event
+
+
+@broken(rules="message-disorder-is-harmless", checks="FT5")
+class PositionsUndated(StreamPlugin):
+    """Leaves numbers and times away from the updates of positions."""
+
+    stream_type = _PositionsUndated
+
+
+class _OnceOnly(TamperedStream):
+    async def endpoint(self, connection: str) -> StreamEndpoint:
+        if connection in self.plugin.connected:
+            raise StreamError("already connected")
+        self.plugin.connected.add(connection)
+        return await self.good.endpoint(connection)
+
+
+@broken(rules="sockets-fail-typed reconnect-loses-nothing", checks="FT2 PV4")
+class ConnectsOnlyOnce(StreamPlugin):
+    """Believes that a lost connection is still there, and makes no other."""
+
+    stream_type = _OnceOnly
+
+    def __init__(self, context: Any) -> None:
+        super().__init__(context)
+        self.connected: set[str] = set()
+
+
+class _FullCache(TamperedStream):
+    def event(self, event: Event) -> Event | None:
+        if isinstance(event, Fill):
+            self.plugin.fills += 1
+            return event if self.plugin.fills <= 50 else None
+        return event
+
+
+@broken(rules="soak-stays-bounded", checks="FT8")
+class CacheFullAndDeaf(StreamPlugin):
+    """Drops every streamed fill once its cache of fifty is full."""
+
+    stream_type = _FullCache
+    fills = 0
+
+
+class _DropsUnderLoad(TamperedStream):
+    def event(self, event: Event) -> Event | None:
+        if isinstance(event, BookDelta):
+            self.plugin.busy += 1
+        if isinstance(event, Fill) and self.plugin.busy > 100:
+            return None
+        return event
+
+
+@broken(rules="slow-consumers-are-told", checks="PU7")
+class FillsDroppedUnderLoad(StreamPlugin):
+    """Drops fills when the book is busy."""
+
+    stream_type = _DropsUnderLoad
+    busy = 0
+
+
+@broken(rules="ready-after-snapshot", checks="PV1")
+class FirstReadIsEmpty(ParadexVenue):
+    """Shows an empty cache while it is still being filled."""
+
+    _warm = False
+
+    @hookimpl
+    async def fetch_positions(self) -> list[Position]:
+        """See the class."""
+        positions, was_warm = await super().fetch_positions(), self._warm
+        self._warm = True
+        return [each for each in positions if was_warm]
+
+
+@broken(rules="consumer-errors-stay-local", checks="PV9")
+class ReconnectsWithoutBackOff(ParadexVenue):
+    """Keeps a socket of its own, and tries every second to get it back."""
+
+    @hookimpl
+    async def start(self) -> None:
+        """See the class."""
+        await super().start()
+        self._own = asyncio.create_task(self._keep(), name="perpkit own socket")
+
+    async def _keep(self) -> None:
+        async with aiohttp.ClientSession() as session:
+            while True:
+                with contextlib.suppress(aiohttp.ClientError):
+                    async with session.ws_connect(self._settings.ws_address) as socket:
+                        await socket.receive()
+                await self._clock.sleep(1)
+
+    @hookimpl
+    async def stop(self) -> None:
+        """See the class."""
+        self._own.cancel()
+        await asyncio.wait([self._own])
+        await super().stop()
+
+
+class _ConnectionEach(TamperedStream):
+    def topics(self, subscription: Subscription) -> Sequence[Topic]:
+        return [replace(each, connection=f"{each.connection}/{each.name}") for each in self.good.topics(subscription)]
+
+    async def endpoint(self, connection: str) -> StreamEndpoint:
+        return await self.good.endpoint(connection.partition("/")[0])
+
+    async def sign_in(self, connection: str, request_id: int) -> Any:
+        return await self.good.sign_in(connection.partition("/")[0], request_id)
+
+
+@broken(rules="socket-limits-are-kept", checks="RL5")
+class ConnectionForEachChannel(StreamPlugin):
+    """Opens a connection for each channel."""
+
+    stream_type = _ConnectionEach
+
+
+class _Following(TamperedHttp):
+    async def request(self, method: str, path: str, **given: Any) -> HttpReply:
+        reply = await super().request(method, path, **given)
+        if reply.status not in {301, 302, 303, 307, 308}:
+            return reply
+        headers = dict(given.get("headers") or {})
+        async with aiohttp.ClientSession() as own, own.get(reply.headers["Location"], headers=headers) as answer:
+            return replace(reply, status=answer.status, body=await answer.read())
+
+
+@broken(rules="no-auth-across-redirects", checks="SE2")
+class TokenTakenAlong(ParadexVenue):
+    """Follows a redirect and takes its token along."""
+
+    def __init__(self, context: Any) -> None:
+        super().__init__(context)
+        rest: Any = self._rest
+        rest._http = _Following(rest._http)

@@ -1,0 +1,206 @@
+"""Broken plugins: funding rates and payments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from perpkit.adapters.paradex.venue import ParadexVenue
+from perpkit.core.hookspecs import hookimpl
+from perpkit.core.models import Event, FundingKind, FundingPayment, FundingRate, Market, Position
+from tests.conformance.bank.registry import broken
+from tests.conformance.bank.tamper import StreamPlugin, TamperedStream
+
+
+class _Rates(ParadexVenue):
+    """Changes each live rate."""
+
+    def rate(self, rate: FundingRate) -> FundingRate | None:
+        """Return the changed rate."""
+        raise NotImplementedError
+
+    @hookimpl
+    async def fetch_funding_rates(self, markets: Sequence[Market] | None) -> list[FundingRate]:
+        """See the class."""
+        rates = [self.rate(each) for each in await super().fetch_funding_rates(markets)]
+        return [each for each in rates if each is not None]
+
+
+@broken(rules="funding-payment-identity", checks="FN1 TU4")
+class PercentAsFraction(_Rates):
+    """Hands a percentage on as if it were a fraction."""
+
+    def rate(self, rate: FundingRate) -> FundingRate:
+        """See the class."""
+        return rate.replace(value=rate.value * 100)
+
+
+@broken(rules="funding-period-per-market", checks="FN2", mistakes="M18")
+class EightHoursForAll(_Rates):
+    """Has the period as a constant."""
+
+    def rate(self, rate: FundingRate) -> FundingRate:
+        """See the class."""
+        return rate.replace(period=timedelta(hours=8))
+
+
+@broken(rules="funding-sign", checks="FN3")
+class ShortsPay(_Rates):
+    """Turns the sign of the rate round."""
+
+    def rate(self, rate: FundingRate) -> FundingRate:
+        """See the class."""
+        return rate.replace(value=-rate.value)
+
+
+@broken(rules="funding-sign", checks="FN3")
+class PaymentAsCost(ParadexVenue):
+    """Shows what was paid as positive."""
+
+    @hookimpl
+    async def fetch_funding_payments(
+        self, market: Market | None, since: datetime | None, until: datetime | None, limit: int | None
+    ) -> list[FundingPayment]:
+        """See the class."""
+        payments = await super().fetch_funding_payments(market, since, until, limit)
+        return [each.replace(amount=-each.amount) for each in payments]
+
+
+@broken(rules="funding-kinds-are-apart", checks="FN4")
+class RunningRateCalledSettled(_Rates):
+    """Calls the running rate a settled one."""
+
+    def rate(self, rate: FundingRate) -> FundingRate:
+        """See the class."""
+        return rate.replace(kind=FundingKind.SETTLED)
+
+
+@broken(rules="funding-kinds-are-apart", checks="FN4")
+class FirstRateServedForEver(ParadexVenue):
+    """Serves the rate that was read first as the present one."""
+
+    _first: tuple[FundingRate, ...] = ()
+
+    @hookimpl
+    async def fetch_funding_rates(self, markets: Sequence[Market] | None) -> list[FundingRate]:
+        """See the class."""
+        self._first = self._first or tuple(await super().fetch_funding_rates(None))
+        wanted = None if markets is None else {each.id for each in markets}
+        return [each for each in self._first if wanted is None or each.market_id in wanted]
+
+
+@broken(rules="funding-next-time", checks="FN5")
+class NextTimeHasPassed(_Rates):
+    """Names a next payment that lies in the past."""
+
+    def rate(self, rate: FundingRate) -> FundingRate:
+        """See the class."""
+        return rate.replace(next_at=rate.effective_at - timedelta(hours=1))
+
+
+class _HourlyStream(TamperedStream):
+    def event(self, event: Event) -> Event | None:
+        return event.replace(value=event.value / 8) if isinstance(event, FundingRate) else event
+
+
+@broken(rules="funding-stream-agrees", checks="FN6")
+class StreamedRateIsHourly(StreamPlugin):
+    """Brings the stream's rate to an hour and leaves its period at eight."""
+
+    stream_type = _HourlyStream
+
+
+@broken(rules="funding-field-is-the-right-one", checks="FN8")
+class OpenInterestAsRate(ParadexVenue):
+    """Reads another field of the row as the rate."""
+
+    @hookimpl
+    async def fetch_funding_rates(self, markets: Sequence[Market] | None) -> list[FundingRate]:
+        """See the class."""
+        rates = await super().fetch_funding_rates(markets)
+        interest = {each.market_id: each.open_interest for each in await super().fetch_tickers()}
+        return [each.replace(value=interest.get(each.market_id) or Decimal(0)) for each in rates]
+
+
+@broken(rules="funding-history-is-ordered", checks="FN9")
+class HistoryNewestFirst(ParadexVenue):
+    """Hands the history on in the venue's order."""
+
+    @hookimpl
+    async def fetch_funding_history(
+        self, market: Market, since: datetime | None, until: datetime | None, limit: int | None
+    ) -> list[FundingRate]:
+        """See the class."""
+        return (await super().fetch_funding_history(market, since, until, limit))[::-1]
+
+
+@broken(rules="funding-history-is-ordered", checks="FN9")
+class HistoryLimitIgnored(ParadexVenue):
+    """Ignores the limit."""
+
+    @hookimpl
+    async def fetch_funding_history(
+        self, market: Market, since: datetime | None, until: datetime | None, limit: int | None
+    ) -> list[FundingRate]:
+        """See the class."""
+        return await super().fetch_funding_history(market, since, until, None)
+
+
+@broken(rules="funding-history-says-what-it-is", checks="FN10")
+class SamplesCalledSettlements(ParadexVenue):
+    """Calls the samples of a running rate settlements, which may be summed."""
+
+    @hookimpl
+    async def fetch_funding_history(
+        self, market: Market, since: datetime | None, until: datetime | None, limit: int | None
+    ) -> list[FundingRate]:
+        """See the class."""
+        history = await super().fetch_funding_history(market, since, until, limit)
+        return [each.replace(kind=FundingKind.SETTLED) for each in history]
+
+
+@broken(rules="funding-payments-exactly-once", checks="FN11")
+class OnlyTheLastPayment(ParadexVenue):
+    """Reads the newest payment of a market and no other."""
+
+    @hookimpl
+    async def fetch_funding_payments(
+        self, market: Market | None, since: datetime | None, until: datetime | None, limit: int | None
+    ) -> list[FundingPayment]:
+        """See the class."""
+        payments = await super().fetch_funding_payments(market, since, until, limit)
+        return list({each.market_id: each for each in payments}.values())
+
+
+@broken(rules="funding-accrual-is-realized", checks="FN12")
+class AccrualNeverShown(ParadexVenue):
+    """Shows no accrued funding on a position that has some."""
+
+    @hookimpl
+    async def fetch_positions(self) -> list[Position]:
+        """See the class."""
+        return [each.replace(accrued_funding=Decimal(0)) for each in await super().fetch_positions()]
+
+
+@broken(rules="funding-annualizes-alike", checks="FN13")
+class EveryRateIsHourly(_Rates):
+    """Leaves the figure as it is and says that it is for an hour."""
+
+    def rate(self, rate: FundingRate) -> FundingRate:
+        """See the class."""
+        return rate.replace(period=timedelta(hours=1))
+
+
+@broken(rules="missing-funding-is-none", checks="FN14")
+class MissingRateIsZero(ParadexVenue):
+    """Makes up a rate of 0 for a market that has none."""
+
+    @hookimpl
+    async def fetch_funding_rates(self, markets: Sequence[Market] | None) -> list[FundingRate]:
+        """See the class."""
+        rates = await super().fetch_funding_rates(markets)
+        known = {each.market_id for each in rates}
+        listed = list(self._context.markets.all.values()) if markets is None else markets
+        made_up = [rates[0].replace(market_id=each.id, value=Decimal(0)) for each in listed if each.id not in known]
+        return [*rates, *made_up]

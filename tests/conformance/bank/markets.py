@@ -1,0 +1,173 @@
+"""Broken plugins: the listing, the rules of markets, and market data."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from perpkit.adapters.paradex import decode, endpoints, schema
+from perpkit.adapters.paradex.venue import ParadexVenue
+from perpkit.core.hookspecs import hookimpl
+from perpkit.core.models import BookSnapshot, Fill, Instrument, Market, MarketStatus, Ticker
+from tests.conformance.bank.registry import broken
+
+
+class _Listing(ParadexVenue):
+    """Changes each listed market."""
+
+    def listed(self, market: Market) -> Market:
+        """Return the changed market."""
+        raise NotImplementedError
+
+    @hookimpl
+    async def fetch_markets(self) -> list[Market]:
+        """See the class."""
+        return [self.listed(each) for each in await super().fetch_markets()]
+
+
+@broken(rules="symbols-are-a-bijection", checks="MK1")
+class SettledInTheQuote(_Listing):
+    """Takes the quote currency for the one that PnL is paid in."""
+
+    def listed(self, market: Market) -> Market:
+        """See the class."""
+        own = market.instrument
+        return market.replace(instrument=Instrument.of(own.base, own.quote, own.quote))
+
+
+@broken(rules="scaled-names-parse multiplier-agrees-with-prices", checks="MK2 MK3")
+class MultiplierLost(_Listing):
+    """Takes a contract of a thousand coins for one of a coin of that name."""
+
+    def listed(self, market: Market) -> Market:
+        """See the class."""
+        own = market.instrument
+        return market.replace(instrument=own.replace(underlying=own.base, multiplier=Decimal(1)))
+
+
+@broken(rules="market-rules-are-exact", checks="MK4", mistakes="M18")
+class FeesAreConstants(_Listing):
+    """Has the fees as constants in its code."""
+
+    def listed(self, market: Market) -> Market:
+        """See the class."""
+        return market.replace(maker_fee=Decimal(0), taker_fee=Decimal("0.0003"))
+
+
+@broken(rules="market-rules-are-exact", checks="MK4 PS6", mistakes="M18")
+class LeverageTableInCode(_Listing):
+    """Has the highest leverage as a constant in its code."""
+
+    def listed(self, market: Market) -> Market:
+        """See the class."""
+        return market.replace(max_leverage=Decimal(50))
+
+
+@broken(rules="market-rules-are-exact quantized-orders-are-accepted", checks="MK4 MK5")
+class NoMinimumNotional(_Listing):
+    """Does not read the least notional of an order."""
+
+    def listed(self, market: Market) -> Market:
+        """See the class."""
+        return market.replace(min_notional=None)
+
+
+@broken(rules="market-rules-are-exact", checks="MK4 MK5")
+class NoPriceBand(_Listing):
+    """Does not read how far from the index a price may be."""
+
+    def listed(self, market: Market) -> Market:
+        """See the class."""
+        return market.replace(price_band=None)
+
+
+@broken(rules="sizes-are-base-units", checks="MK6")
+class FillsInCoins(ParadexVenue):
+    """Gives fills in coins, where everything else is in contracts of a thousand."""
+
+    @hookimpl
+    async def fetch_fills(self, market, since, until, limit) -> list[Fill]:
+        """See the class."""
+        fills = await super().fetch_fills(market, since, until, limit)
+        listed = self._context.markets.all
+        return [each.replace(size=each.size * listed[each.market_id].instrument.multiplier) for each in fills]
+
+
+@broken(rules="bad-rows-are-skipped", checks="MK7")
+class OneBadRowStopsAll(ParadexVenue):
+    """Decodes the listing as a whole."""
+
+    @hookimpl
+    async def fetch_markets(self) -> list[Market]:
+        """See the class."""
+        answer = await self._rest._public(schema.Results[schema.Market], endpoints.MARKETS)
+        now = self._clock.now()
+        return [decode.market(row, now) for row in answer.results if row.symbol.endswith("-PERP")]
+
+
+@broken(rules="only-perpetuals", checks="MK8")
+class SpotListedAsPerpetual(ParadexVenue):
+    """Lists every row that can be read, whatever its kind."""
+
+    @hookimpl
+    async def fetch_markets(self) -> list[Market]:
+        """See the class."""
+        answer = await self._rest._public(schema.Results[dict], endpoints.MARKETS)
+        markets = await super().fetch_markets()
+        known = {each.symbol for each in markets}
+        return [*markets, *(markets[0].replace(
+            symbol=row["symbol"], instrument=Instrument.of(row["symbol"].partition("-")[0] + "X", "USD", "USDC"),
+        ) for row in answer.results if isinstance(row.get("symbol"), str) and row["symbol"] not in known)]  # fmt: skip
+
+
+@broken(rules="market-status-follows", checks="MK9")
+class AlwaysOpen(_Listing):
+    """Shows every market as open."""
+
+    def listed(self, market: Market) -> Market:
+        """See the class."""
+        return market.replace(status=MarketStatus.OPEN)
+
+
+@broken(rules="listings-refresh", checks="MK10")
+class ListingReadOnce(ParadexVenue):
+    """Keeps the first listing for ever."""
+
+    _kept: tuple[Market, ...] = ()
+
+    @hookimpl
+    async def fetch_markets(self) -> list[Market]:
+        """See the class."""
+        self._kept = self._kept or tuple(await super().fetch_markets())
+        return list(self._kept)
+
+
+@broken(rules="listings-refresh", checks="MK10")
+class ListingCutAt500(ParadexVenue):
+    """Takes the first 500 rows for the whole."""
+
+    @hookimpl
+    async def fetch_markets(self) -> list[Market]:
+        """See the class."""
+        return (await super().fetch_markets())[:500]
+
+
+@broken(rules="public-data-is-exact", checks="BK7")
+class BookSidesSwapped(ParadexVenue):
+    """Takes bids for asks."""
+
+    @hookimpl
+    async def fetch_order_book(self, market: Market, depth: int | None) -> BookSnapshot:
+        """See the class."""
+        book = await super().fetch_order_book(market, depth)
+        return book.replace(bids=book.asks, asks=book.bids)
+
+
+@broken(rules="public-data-is-exact", checks="TU3")
+class MarkIsTheLastPrice(ParadexVenue):
+    """Shows the last price as the mark price."""
+
+    @hookimpl
+    async def fetch_ticker(self, market: Market) -> Ticker:
+        """See the class."""
+        ticker = await super().fetch_ticker(market)
+        return ticker.replace(mark_price=ticker.last_price)

@@ -1,0 +1,238 @@
+"""Broken plugins: what a stream says, and how it lives."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from perpkit.adapters.paradex.venue import ParadexVenue
+from perpkit.core.errors import AuthError, RateLimitError
+from perpkit.core.hookspecs import hookimpl
+from perpkit.core.models import Event, Fill, Order, Position, Subscription, Trade
+from perpkit.core.streams.protocol import Data, Frame, Incoming, Refusal, StreamEndpoint, StreamTraits, Topic
+from perpkit.core.transport.redact import Secret
+from tests.conformance.bank.registry import broken
+from tests.conformance.bank.tamper import StreamPlugin, TamperedStream
+
+
+class _OtherPath(TamperedStream):
+    async def endpoint(self, connection: str) -> StreamEndpoint:
+        good = await self.good.endpoint(connection)
+        return replace(good, url=good.url.rsplit("/", 1)[0] + "/ws")
+
+
+@broken(rules="frames-follow-the-contract subscriptions-yield", checks="PU1", mistakes="M7")
+class StreamAtTheWrongAddress(StreamPlugin):
+    """Looks for the streams at a path where none are."""
+
+    stream_type = _OtherPath
+
+
+class _OtherEnvelope(TamperedStream):
+    def subscribe(self, topic: Topic, request_id: int) -> Frame:
+        return msgspec.json.encode({"type": "subscribe", "channels": [topic.name]}).decode()
+
+
+@broken(rules="frames-follow-the-contract subscriptions-yield", checks="PU1", mistakes="M8")
+class SubscribesInAnotherTongue(StreamPlugin):
+    """Subscribes by ``{"type": "subscribe"}`` where the venue speaks JSON-RPC."""
+
+    stream_type = _OtherEnvelope
+
+
+@broken(rules="subscriptions-yield", checks="PU1", mistakes="M9")
+class NothingToPoll(ParadexVenue):
+    """Has no request for the ticker that the stream tells, so that nothing comes while streaming is down."""
+
+    fetch_ticker = None
+    fetch_tickers = None
+
+
+class _NoTrades(TamperedStream):
+    def event(self, event: Event) -> Event | None:
+        return None if isinstance(event, Trade) else event
+
+
+@broken(rules="subscriptions-yield", checks="PU1")
+class NoTradesEver(StreamPlugin):
+    """Drops what comes on a channel that it claims, without an error."""
+
+    stream_type = _NoTrades
+
+
+class _OwnConnection(TamperedStream):
+    _numbers = itertools.count()
+
+    def topics(self, subscription: Subscription) -> Sequence[Topic]:
+        return [replace(each, connection=f"{each.connection}-{next(self._numbers)}")
+                for each in self.good.topics(subscription)]  # fmt: skip
+
+    async def endpoint(self, connection: str) -> StreamEndpoint:
+        return await self.good.endpoint(connection.rpartition("-")[0])
+
+    async def sign_in(self, connection: str, request_id: int) -> Frame | None:
+        return await self.good.sign_in(connection.rpartition("-")[0], request_id)
+
+
+@broken(rules="consumers-share-a-subscription", checks="PU2")
+class ConnectionForEachConsumer(StreamPlugin):
+    """Opens a connection for each consumer of a channel."""
+
+    stream_type = _OwnConnection
+
+
+class _NewTradeIds(TamperedStream):
+    _numbers = itertools.count()
+
+    def event(self, event: Event) -> Event | None:
+        return event.replace(trade_id=f"{next(self._numbers)}") if isinstance(event, Trade) else event
+
+
+@broken(rules="public-events-once-and-in-order", checks="PU3")
+class TradesNumberedAnew(StreamPlugin):
+    """Numbers trades itself, so that nobody sees which came twice."""
+
+    stream_type = _NewTradeIds
+
+
+class _Patient(TamperedStream):
+    @property
+    def traits(self) -> StreamTraits:
+        return replace(self.good.traits, silence_timeout=timedelta(days=30), ping_interval=None)
+
+
+@broken(rules="silent-death-is-noticed", checks="PU5")
+class SilenceIsBorne(StreamPlugin):
+    """Never takes a silent connection for dead."""
+
+    stream_type = _Patient
+
+
+class _ObjectsOnly(TamperedStream):
+    def decode(self, frame: Frame, received: datetime) -> Sequence[Incoming]:
+        msgspec.json.decode(frame)["jsonrpc"]
+        return self.good.decode(frame, received)
+
+
+@broken(rules="odd-frames-are-ignored", checks="PU6", crashes=True)
+class OddFramesCrash(StreamPlugin):
+    """Takes every frame for an object of the usual shape."""
+
+    stream_type = _ObjectsOnly
+
+
+class _AskMeLater(TamperedStream):
+    def changed(self, incoming: Incoming) -> Incoming:
+        if isinstance(incoming, Refusal) and isinstance(incoming.error, AuthError):
+            return replace(incoming, error=RateLimitError("try again"))
+        return incoming
+
+
+@broken(rules="refused-sign-in-is-typed", checks="PV2")
+class RefusedSignInRepeated(StreamPlugin):
+    """Takes a refused sign-in for something that passes, and tries again."""
+
+    stream_type = _AskMeLater
+
+
+class _FirstToken:
+    """Gives the first token for ever."""
+
+    def __init__(self, good: Any) -> None:
+        self._good = good
+        self._first: Secret | None = None
+
+    async def token(self) -> Secret:
+        self._first = self._first or await self._good.token()
+        return self._first
+
+
+@broken(rules="tokens-roll-over", checks="PV3")
+class StreamKeepsItsFirstToken(ParadexVenue):
+    """Signs its streams in with the first token for ever."""
+
+    @hookimpl
+    def open_stream(self, channels: Sequence[Subscription]) -> Any:
+        """See the class."""
+        stream = super().open_stream(channels)
+        stream._tokens = _FirstToken(stream._tokens)
+        return stream
+
+
+@broken(rules="reconnect-loses-nothing", checks="PV4")
+class PastFillsNeverRead(ParadexVenue):
+    """Answers with no fills when it is asked for those since a time."""
+
+    @hookimpl
+    async def fetch_fills(self, market, since, until, limit) -> list[Fill]:
+        """See the class."""
+        fills = await super().fetch_fills(market, since, until, limit)
+        return [each for each in fills if since is None]
+
+
+@broken(rules="resync-repeats-nothing", checks="PV5")
+class ReadAgainLooksNew(ParadexVenue):
+    """Dates what is read by the time of reading, so that a second reading looks like news."""
+
+    @hookimpl
+    async def fetch_open_orders(self, market) -> list[Order]:
+        """See the class."""
+        now = self._clock.now()
+        return [each.replace(updated_at=now, client_order_id=None) for each in await super().fetch_open_orders(market)]
+
+
+class _Undated(TamperedStream):
+    def event(self, event: Event) -> Event | None:
+        return event.replace(sequence=None, updated_at=None) if isinstance(event, Order) else event
+
+
+@broken(rules="old-never-overwrites-new", checks="PV6")
+class UpdatesUndated(StreamPlugin):
+    """Leaves numbers and times away from the updates of orders."""
+
+    stream_type = _Undated
+
+
+class _EachIsAll(TamperedStream):
+    def changed(self, incoming: Incoming) -> Incoming:
+        if isinstance(incoming, Data) and any(isinstance(each, Position) for each in incoming.events):
+            return msgspec.structs.replace(incoming, snapshot=True)
+        return incoming
+
+
+@broken(rules="snapshot-semantics", checks="PV7")
+class OneUpdateTakenForAll(StreamPlugin):
+    """Takes the update of one position for the whole of them."""
+
+    stream_type = _EachIsAll
+
+
+@broken(rules="close-stays-closed", checks="PV8")
+class KeepsAskingAfterClose(ParadexVenue):
+    """Starts a task that asks for the state for ever, and does not end it."""
+
+    @hookimpl
+    async def start(self) -> None:
+        """See the class."""
+        await super().start()
+        self._asking = asyncio.create_task(self._ask(), name="perpkit state")
+
+    async def _ask(self) -> None:
+        while True:
+            await self._clock.sleep(30)
+            await super().check_health()
+
+
+@broken(rules="opens-and-closes", checks="ST1 PV8")
+class NeverClosesItsPool(ParadexVenue):
+    """Leaves its connections open."""
+
+    @hookimpl
+    async def stop(self) -> None:
+        """See the class."""

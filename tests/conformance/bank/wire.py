@@ -1,0 +1,79 @@
+"""Broken plugins: requests that the venue's contract does not know."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import aiohttp
+
+from perpkit.adapters.paradex.venue import ParadexVenue
+from perpkit.core.hookspecs import hookimpl
+from perpkit.core.models import Market, TradingFees, VenueHealth
+from tests.conformance.bank.registry import broken
+from tests.conformance.bank.tamper import WirePlugin
+
+
+@broken(rules="requests-follow-the-contract", checks="OR1", mistakes="M4")
+class WrongParameterValue(WirePlugin):
+    """Asks for fills of the kind ``perp``, where the contract has ``PERP``."""
+
+    def sent(self, method: str, path: str, given: dict[str, Any]) -> tuple[str, str, dict[str, Any]]:
+        """See the class."""
+        if path == "/fills":
+            given["params"] = {**given["params"], "asset_kind": "perp"}
+        return method, path, given
+
+
+@broken(rules="requests-follow-the-contract", checks="OR1", mistakes="M4")
+class WrongParameterName(WirePlugin):
+    """Asks for pages by ``limit``, where the contract has ``page_size``."""
+
+    def sent(self, method: str, path: str, given: dict[str, Any]) -> tuple[str, str, dict[str, Any]]:
+        """See the class."""
+        if "page_size" in given.get("params", ()):
+            params = dict(given["params"])
+            given["params"] = {**params, "limit": params.pop("page_size")}
+        return method, path, given
+
+
+@broken(rules="requests-follow-the-contract", checks="OR1", mistakes="M6")
+class EndpointThatNeverWas(WirePlugin):
+    """Asks ``/system/health``, which does not exist, for the state."""
+
+    def sent(self, method: str, path: str, given: dict[str, Any]) -> tuple[str, str, dict[str, Any]]:
+        """See the class."""
+        return method, path.replace("/system/state", "/system/health"), given
+
+
+@broken(rules="answers-have-their-type", checks="OR1", mistakes="M6", crashes=True)
+class HelperThatNeverWas(ParadexVenue):
+    """Calls a helper function of a name that does not exist."""
+
+    @hookimpl
+    async def check_health(self) -> VenueHealth:
+        """See the class."""
+        return read_health(await self._rest.get_system_state())  # noqa: F821 - this is the bug
+
+
+@broken(rules="requests-follow-the-contract", checks="AU3", mistakes="M10")
+class TokenInTheWrongHeader(WirePlugin):
+    """Puts the token of one request into a header that the venue does not read."""
+
+    def sent(self, method: str, path: str, given: dict[str, Any]) -> tuple[str, str, dict[str, Any]]:
+        """See the class."""
+        if path == "/account/info":
+            given["headers"] = {"X-Auth-Token": given["headers"]["Authorization"]}
+        return method, path, given
+
+
+@broken(rules="all-traffic-is-seen", checks="SE1 RL1")
+class ClientOfItsOwn(ParadexVenue):
+    """Sends a request past the core: no limits, no redaction, no timeout."""
+
+    @hookimpl
+    async def fetch_fees(self, markets: Sequence[Market] | None) -> list[TradingFees]:
+        """See the class."""
+        async with aiohttp.ClientSession() as own, own.get(f"{self._settings.rest_base}/system/time") as answer:
+            await answer.read()
+        return await super().fetch_fees(markets)
