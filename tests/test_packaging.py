@@ -109,15 +109,20 @@ def test_the_wheel_holds_both_packages_and_the_typing_marker(wheel: zipfile.ZipF
     assert {top for top in tops if not top.endswith(".dist-info")} == {"perpkit", "perpkit_conformance"}
 
 
+_CACHES = {"__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache"}
+
+
 def test_the_wheel_holds_every_source_and_data_file(wheel: zipfile.ZipFile):
     """What the packages hold in the tree, contracts included, arrives at the user; caches do not."""
     expected = set()
     for package, root in {
         "perpkit": ROOT / "perpkit",
         "perpkit_conformance": ROOT / "conformance/perpkit_conformance",
+        # What `perpkit new-venue` writes; kept out of the suite's package, whose tests are collected.
+        "perpkit/cli/template": ROOT / "conformance/template",
     }.items():
         for path in root.rglob("*"):
-            if path.is_file() and "__pycache__" not in path.parts:
+            if path.is_file() and not _CACHES & set(path.parts):
                 expected.add(f"{package}/{path.relative_to(root).as_posix()}")
     assert {name for name in wheel.namelist() if ".dist-info/" not in name} == expected
 
