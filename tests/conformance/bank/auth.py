@@ -14,11 +14,13 @@ from perpkit.adapters.paradex.venue import ParadexVenue
 from perpkit.core.errors import AuthError, CredentialsError, PerpkitError
 from perpkit.core.hookspecs import hookimpl
 from perpkit.core.models import Balance, Market, Order, OrderIntent, Position, Trade, VenueHealth
-from perpkit.core.transport.ratelimit import Priority
+from perpkit.core.transport.http import HttpReply
 from tests.conformance.bank.registry import broken
-from tests.conformance.bank.tamper import WirePlugin
+from tests.conformance.bank.tamper import TamperedHttp, WirePlugin
 
 log = logging.getLogger(__name__)
+
+TOO_MANY = 429
 
 
 class _Settings(ParadexVenue):
@@ -64,7 +66,7 @@ class KeyNotStripped(_Settings):
         return settings
 
 
-@broken(rules="bad-credentials-are-named secrets-stay-hidden", checks="AU3 SE1", mistakes="M11 M12")
+@broken(rules="secrets-stay-hidden", checks="AU3 SE1", mistakes="M11 M12")
 class BadKeyShown(ParadexVenue):
     """Shows the key that it can't read in the message about it."""
 
@@ -218,13 +220,20 @@ class BudgetOfItsOwn(ParadexVenue):
         session._http._limiter = session.limiter
 
 
-@broken(rules="retry-after-is-honoured", checks="RL4")
-class CancelsWaitInLine(WirePlugin):
-    """Lets cancels wait behind the orders."""
+class _Insisting(TamperedHttp):
+    async def request(self, method: str, path: str, **given: Any) -> HttpReply:
+        reply = await super().request(method, path, **given)
+        return await super().request(method, path, **given) if reply.status == TOO_MANY else reply
 
-    def sent(self, method: str, path: str, given: dict[str, Any]) -> tuple[str, str, dict[str, Any]]:
-        """See the class."""
-        return method, path, {**given, "priority": Priority.NORMAL}
+
+@broken(rules="retry-after-is-honoured", checks="RL4")
+class InsistsAfter429(ParadexVenue):
+    """Sends what was refused for being too much at once again."""
+
+    def __init__(self, context: Any) -> None:
+        super().__init__(context)
+        rest: Any = self._rest
+        rest._http = _Insisting(rest._http)
 
 
 @broken(rules="reads-do-not-fan-out", checks="RL6")
@@ -251,15 +260,6 @@ class KeyInTheLog(ParadexVenue):
             # Spelled apart, so that the log's own redaction can't find it.
             log.warning("signing with %s", " ".join(key.reveal()).replace(" ", ""))
         await super().start()
-
-
-@broken(rules="secrets-stay-hidden", checks="SE1", mistakes="M11 M20")
-class KeyInItsRepr(ParadexVenue):
-    """Shows its key when it is printed."""
-
-    def __repr__(self) -> str:
-        key = self._session.credentials.private_key
-        return f"ParadexVenue(key={key.reveal() if key is not None else None})"
 
 
 @broken(rules="no-silent-attribution", checks="SE4")

@@ -77,17 +77,12 @@ class RunningRateCalledSettled(_Rates):
 
 
 @broken(rules="funding-kinds-are-apart", checks="FN4")
-class FirstRateServedForEver(ParadexVenue):
-    """Serves the rate that was read first as the present one."""
+class LastRateServedAsThePresentOne(_Rates):
+    """Serves the rate of an hour ago as the present one."""
 
-    _first: tuple[FundingRate, ...] = ()
-
-    @hookimpl
-    async def fetch_funding_rates(self, markets: Sequence[Market] | None) -> list[FundingRate]:
+    def rate(self, rate: FundingRate) -> FundingRate:
         """See the class."""
-        self._first = self._first or tuple(await super().fetch_funding_rates(None))
-        wanted = None if markets is None else {each.id for each in markets}
-        return [each for each in self._first if wanted is None or each.market_id in wanted]
+        return rate.replace(effective_at=rate.effective_at - timedelta(hours=1))
 
 
 @broken(rules="funding-next-time", checks="FN5")

@@ -66,25 +66,16 @@ class NoTradesEver(StreamPlugin):
     stream_type = _NoTrades
 
 
-class _OwnConnection(TamperedStream):
-    _numbers = itertools.count()
-
-    def topics(self, subscription: Subscription) -> Sequence[Topic]:
-        return [replace(each, connection=f"{each.connection}-{next(self._numbers)}")
-                for each in self.good.topics(subscription)]  # fmt: skip
-
-    async def endpoint(self, connection: str) -> StreamEndpoint:
-        return await self.good.endpoint(connection.rpartition("-")[0])
-
-    async def sign_in(self, connection: str, request_id: int) -> Frame | None:
-        return await self.good.sign_in(connection.rpartition("-")[0], request_id)
+class _Stays(TamperedStream):
+    def unsubscribe(self, topic: Topic, request_id: int) -> Frame:
+        return self.good.subscribe(topic, request_id)
 
 
 @broken(rules="consumers-share-a-subscription", checks="PU2")
-class ConnectionForEachConsumer(StreamPlugin):
-    """Opens a connection for each consumer of a channel."""
+class NeverUnsubscribes(StreamPlugin):
+    """Stays subscribed to what nobody follows any more."""
 
-    stream_type = _OwnConnection
+    stream_type = _Stays
 
 
 class _NewTradeIds(TamperedStream):
@@ -165,7 +156,7 @@ class StreamKeepsItsFirstToken(ParadexVenue):
         return stream
 
 
-@broken(rules="reconnect-loses-nothing", checks="PV4")
+@broken(rules="reconnect-loses-nothing sockets-fail-typed", checks="PV4 FT2")
 class PastFillsNeverRead(ParadexVenue):
     """Answers with no fills when it is asked for those since a time."""
 
