@@ -182,12 +182,12 @@ class RigVenue(ToyVenue):
 class Rig:
     """The face, the toy venue behind it, and the clock of both."""
 
-    def __init__(self, *wrappers: object, clock: ManualClock | None = None) -> None:
+    def __init__(self, *wrappers: object, clock: ManualClock | None = None, plugin: type[RigVenue] = RigVenue) -> None:
         self.clock = clock or ManualClock()
         self.plugin: RigVenue | None = None
 
         def make(context: Any) -> RigVenue:
-            self.plugin = RigVenue(context)
+            self.plugin = plugin(context)
             return self.plugin
 
         self.venue: Venue = open_venue("toy", plugin=make, middleware=wrappers, clock=self.clock, environ={})
