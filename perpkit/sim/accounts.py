@@ -89,6 +89,7 @@ class FundingPayment:
         amount: Positive when received.
         size: Signed position that it was settled for.
         rate: For discrete markets the rate of the period; None for an index market, where it varied.
+        price: For discrete markets the price that the notional was taken at; None for an index market.
         fill_id: The fill that realized it, if one did.
     """
 
@@ -102,6 +103,7 @@ class FundingPayment:
     fill_id: str | None
     created_at_ms: int
     sequence: int
+    price: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +112,7 @@ class PositionView:
     A position now.
 
     Attributes:
+        number: Counts the positions that the account has had in this market, from 1; a flip begins a new one.
         size: Signed, base units; 0 when it just closed.
         cost: Signed: what the open size was bought (positive) or sold (negative) for, exact.
         entry_price: ``cost / size``, to 18 places; the last one when flat.
@@ -147,6 +150,7 @@ class PositionView:
     updated_at_ms: int
     closed_at_ms: int | None
     sequence: int
+    number: int
 
     @property
     def is_open(self) -> bool:

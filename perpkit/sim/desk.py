@@ -113,9 +113,11 @@ class OrderDesk:
             trigger_price_kind=request.trigger_price_kind,
             expires_at_ms=request.expires_at_ms,
             stp=request.stp,
+            stp_owner=request.stp_owner,
             rpi=request.rpi,
             retail=request.retail,
             signed_at_ms=request.signed_at_ms,
+            fee_surcharge=request.fee_surcharge,
             meta=request.meta,
             received_at_ms=now_ms,
             created_at_ms=now_ms,
@@ -139,6 +141,7 @@ class OrderDesk:
             self.close(order, refused)
             return
         order.state = OrderState.UNTRIGGERED
+        order.opened_at_ms = self._state.now_ms
         market.untriggered[order.id] = order
         self._set_timer(order)
         self._state.emit_order(order, OrderCause.OPENED)
@@ -221,6 +224,15 @@ class OrderDesk:
         held = self._state.accounts[order.account_id].size_in(order.market)
         return max(ZERO, held * -order.side.sign)
 
+    def may_not_meet(self, taker: Order, maker: Order) -> bool:
+        """Return whether a trade between the two would be a self-trade that the taker does not want."""
+        if taker.stp is None:
+            return False
+        if maker.account_id == taker.account_id:
+            return True
+        owner = self._state.accounts[taker.account_id].owner
+        return taker.stp_owner and owner is not None and owner == self._state.accounts[maker.account_id].owner
+
     def execute(self, taker: Order, maker: Order, price: Decimal, size: Decimal) -> None:
         """Carry out a trade between an incoming order and one of the book."""
         market = self._market(taker)
@@ -244,12 +256,13 @@ class OrderDesk:
         refused = self._late_refusal(order, order.size, order.price)
         if refused is None and order.time_in_force is TimeInForce.FOK and order.type.has_price:
             market = self._market(order)
-            if engine.fillable(market.book, order, order.price, self.reducible) < order.remaining_size:
+            if engine.fillable(market.book, order, order.price, self) < order.remaining_size:
                 refused = CloseReason.FOK_NOT_FILLABLE
         if refused is not None:
             self.close(order, refused)
             return
         order.state = OrderState.OPEN
+        order.opened_at_ms = order.opened_at_ms or self._state.now_ms
         self._match_and_rest(order, order.price if order.price is not None else self._band(order))
 
     def _match_and_rest(self, order: Order, bound: Decimal | None) -> None:

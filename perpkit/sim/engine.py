@@ -6,7 +6,6 @@ The engine decides and calls back; what a trade does to accounts is the caller's
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from decimal import Decimal
 from typing import Protocol
 
@@ -20,6 +19,10 @@ class Desk(Protocol):
 
     def reducible(self, order: Order) -> Decimal:
         """How much of a reduce-only order could still reduce the account's position now, base units."""
+        ...
+
+    def may_not_meet(self, taker: Order, maker: Order) -> bool:
+        """Whether the two must not trade because they belong to the same account or owner."""
         ...
 
     def execute(self, taker: Order, maker: Order, price: Decimal, size: Decimal) -> None:
@@ -45,7 +48,7 @@ def match(book: OrderBook, taker: Order, bound: Decimal | None, desk: Desk) -> N
         maker = book.first_for(taker.side, bound, retail=taker.retail)
         if maker is None:
             return
-        if maker.account_id == taker.account_id:
+        if desk.may_not_meet(taker, maker):
             if taker.stp is not SelfTradePrevention.EXPIRE_TAKER:
                 desk.close(maker, CloseReason.SELF_TRADE)
             if taker.stp is not SelfTradePrevention.EXPIRE_MAKER:
@@ -61,23 +64,23 @@ def match(book: OrderBook, taker: Order, bound: Decimal | None, desk: Desk) -> N
                 desk.close(order, CloseReason.REDUCE_ONLY_WOULD_INCREASE)
 
 
-def fillable(book: OrderBook, taker: Order, bound: Decimal | None, reducible: Callable[[Order], Decimal]) -> Decimal:
+def fillable(book: OrderBook, taker: Order, bound: Decimal | None, desk: Desk) -> Decimal:
     """Return how much of an order could trade at once, up to its remaining size. Changes nothing."""
     found = ZERO
     left_to_reduce: dict[str, Decimal] = {}
-    limit = min(taker.remaining_size, reducible(taker)) if taker.reduce_only else taker.remaining_size
+    limit = min(taker.remaining_size, desk.reducible(taker)) if taker.reduce_only else taker.remaining_size
     for maker in book.standing(taker.side.opposite):
         if found >= limit or (bound is not None and not crosses(taker.side, bound, maker.price or ZERO)):
             break
         if maker.rpi and not taker.retail:
             continue
-        if maker.account_id == taker.account_id:
+        if desk.may_not_meet(taker, maker):
             if taker.stp is SelfTradePrevention.EXPIRE_MAKER:
                 continue
             break
         size = maker.remaining_size
         if maker.reduce_only:
-            left = left_to_reduce.setdefault(maker.account_id, reducible(maker))
+            left = left_to_reduce.setdefault(maker.account_id, desk.reducible(maker))
             size = min(size, max(left, ZERO))
             left_to_reduce[maker.account_id] = left - size
         found += size

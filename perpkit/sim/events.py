@@ -129,6 +129,13 @@ class FundingEvent(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FundingSettledEvent(Event):
+    """A discrete market's period has ended and its payments are being booked; ``funding.rate`` is the period's."""
+
+    funding: FundingView
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FundingPaymentEvent(Event):
     """Funding was settled for an account."""
 

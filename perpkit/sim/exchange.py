@@ -39,6 +39,7 @@ from perpkit.sim.clock import SimClock
 from perpkit.sim.desk import OrderDesk
 from perpkit.sim.events import (
     FundingEvent,
+    FundingSettledEvent,
     MarketEvent,
     PriceEvent,
     Subscriber,
@@ -113,16 +114,22 @@ class Exchange(Reader):
         self._schedule_settlement(market)
 
     def add_account(
-        self, account_id: str, deposit: Decimal = ZERO, *, fees: FeeRates | None = None, is_house: bool = False
+        self,
+        account_id: str,
+        deposit: Decimal = ZERO,
+        *,
+        fees: FeeRates | None = None,
+        is_house: bool = False,
+        owner: str | None = None,
     ) -> None:
         """
-        Open an account. A house account is exempt from margin, limits, status and liquidation; its history is not
-        kept. ValueError if it is there.
+        Open an account; accounts of one ``owner`` belong together. A house account is exempt from margin, limits,
+        status and liquidation; its history is not kept. ValueError if it is there.
         """
         if account_id in self._state.accounts:
             msg = f"account {account_id} is there already"
             raise ValueError(msg)
-        self._state.accounts[account_id] = AccountState(account_id, is_house, fees=fees)
+        self._state.accounts[account_id] = AccountState(account_id, is_house, fees=fees, owner=owner)
         self._state.ledger.open(account_id, self.config.settle_asset, record=not is_house)
         self._state.touch(self._state.accounts[account_id])
         if deposit:
@@ -451,14 +458,26 @@ class Exchange(Reader):
             self._state.clock.call_at_ms(due_ms, partial(self._settle_period, market))
 
     def _settle_period(self, market: MarketState) -> None:
-        if market.status is not MarketStatus.SETTLED:
-            market.funding.settle_period()
-            market.funding_history.append(funding_view(self._state, market))
-            for account, _ in self._state.holders(market.symbol):
-                self._settlement.settle_funding(account, market, rate=market.funding.rate)
-                self._check_account(account)
-            self._desk.run()
-            self._schedule_settlement(market)
+        if market.status is MarketStatus.SETTLED:
+            return
+        market.funding.settle_period()
+        delay = market.spec.funding_delay
+        if delay:
+            # The rate may change until then; what was settled may not.
+            self._state.clock.call_later(delay, partial(self._book_period, market, market.funding.rate))
+        else:
+            self._book_period(market, market.funding.rate)
+        self._schedule_settlement(market)
+
+    def _book_period(self, market: MarketState, rate: Decimal) -> None:
+        """Pay what the period that ended last left owing, and tell."""
+        settled = replace(funding_view(self._state, market), rate=rate)
+        market.funding_history.append(settled)
+        self._state.emit(FundingSettledEvent, funding=settled)
+        for account, _ in self._state.holders(market.symbol):
+            self._settlement.settle_funding(account, market)
+            self._check_account(account)
+        self._desk.run()
 
     def _move_prices(self, market: MarketState, *, mark: Decimal, index: Decimal) -> None:
         now_ms = self._state.now_ms

@@ -37,6 +37,9 @@ class FundingIndex:
         self.rate = rate
         self.period_ms = period // timedelta(milliseconds=1)
         self.accrual = accrual
+        self.settled_rate: Decimal | None = None
+        self.settled_price: Decimal | None = None
+        """Of the last period that a discrete market settled; None before, and for a continuous one."""
         self._price = price
         self._base = ZERO
         self._base_second = now_ms // _SECOND_MS
@@ -96,6 +99,7 @@ class FundingIndex:
     def settle_period(self) -> None:
         """Discrete markets: end a period, which moves the index by one premium."""
         if not self._paused:
+            self.settled_rate, self.settled_price = self.rate, self._price
             self._base = to_index(self._base + self.premium)
 
     def next_settlement_ms(self, now_ms: int) -> int | None:

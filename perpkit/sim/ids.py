@@ -5,22 +5,26 @@ from __future__ import annotations
 import hashlib
 import random
 
+FIRST = 1_700_000_000_000_000_000_000
+"""Where ids begin unless a venue has shorter ones."""
+
 
 class Ids:
     """
     The exchange's only source of names.
 
-    Real venues' numbers grow without being consecutive; a client that counts on +1 shall meet that here.
+    Real venues' numbers grow without being consecutive; a client that counts on +1 shall meet that here. ``first`` is
+    the number that ids begin a little above.
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, first: int = FIRST) -> None:
         self._rng = random.Random(seed)  # noqa: S311 - reproducible, not secret
         self._seed = seed
-        self._number = 1_700_000_000_000_000_000_000 + self._rng.randrange(10**12)
+        self._number = first + self._rng.randrange(10**12)
         self._sequence = 1_700_000_000_000_000 + self._rng.randrange(10**6)
 
     def next_id(self) -> str:
-        """Return a new id of 22 decimal digits, above all before."""
+        """Return a new id in decimal digits, as many as the first one's, above all before."""
         self._number += self._rng.randrange(1, 10**6)
         return str(self._number)
 

@@ -163,6 +163,7 @@ def view_position(state: State, account: AccountState, position: Position) -> Po
         updated_at_ms=position.updated_at_ms,
         closed_at_ms=position.closed_at_ms,
         sequence=position.sequence,
+        number=position.number,
     )
 
 

@@ -56,6 +56,8 @@ class MarketSpec:
         funding_rate: Where the rate begins: a fraction per ``funding_period``, positive when longs pay.
         funding_accrual: Each second through an index, or at the end of each period.
         funding_price: Which price the funding notional is taken at.
+        funding_delay: How long after a period's end its payments are booked and told, where they come at its end. Who
+            trades in between settles with the trade; what is owed was fixed at the end of the period.
         liquidation_fee: Fraction of notional that a liquidation pays to the insurance fund.
         meta: The venue's own words for what the exchange doesn't need to know.
     """
@@ -80,6 +82,7 @@ class MarketSpec:
     funding_period: timedelta = timedelta(hours=8)
     funding_accrual: FundingAccrual = FundingAccrual.CONTINUOUS
     funding_price: PriceKind = PriceKind.INDEX
+    funding_delay: timedelta = timedelta(0)
     liquidation_fee: Decimal = ZERO
     status: MarketStatus = MarketStatus.OPEN
     meta: Mapping[str, Any] = field(default_factory=dict)

@@ -152,10 +152,12 @@ class OrderRequest:
         trigger_when: None derives it: a stop buys above and sells below, a take-profit the other way round.
         trigger_price_kind: Which price is watched.
         expires_at_ms: For GTD, milliseconds since 1970.
-        stp: What happens when it meets an order of the same account.
+        stp: What happens when it meets an order of the same account; None lets them trade.
+        stp_owner: It is also kept from trading with the other accounts of the same owner.
         rpi: A resting order that only retail takers may hit; not shown in the public book.
         retail: The taker is a retail one: it may hit ``rpi`` orders.
         signed_at_ms: When the client signed, as the venue wants it echoed.
+        fee_surcharge: A fraction of notional that its fills pay on top of the account's rate, such as a builder's.
         meta: Anything a venue's wire layer wants back with the order; the exchange doesn't look inside.
     """
 
@@ -173,10 +175,12 @@ class OrderRequest:
     trigger_when: TriggerWhen | None = None
     trigger_price_kind: PriceKind = PriceKind.MARK
     expires_at_ms: int | None = None
-    stp: SelfTradePrevention = SelfTradePrevention.EXPIRE_TAKER
+    stp: SelfTradePrevention | None = SelfTradePrevention.EXPIRE_TAKER
+    stp_owner: bool = False
     rpi: bool = False
     retail: bool = False
     signed_at_ms: int | None = None
+    fee_surcharge: Decimal = ZERO
     meta: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -190,6 +194,8 @@ class Order:
         sequence: Grows with each change of any order, position or account; unique, not consecutive.
         cost: Sum of price times size over its fills, exact.
         received_at_ms: When the venue took it in.
+        opened_at_ms: When it passed the checks that decide on it, to trade, to rest or to wait for its trigger; None
+            for one that is not decided on or was refused.
     """
 
     id: str
@@ -207,7 +213,7 @@ class Order:
     trigger_when: TriggerWhen | None
     trigger_price_kind: PriceKind
     expires_at_ms: int | None
-    stp: SelfTradePrevention
+    stp: SelfTradePrevention | None
     rpi: bool
     retail: bool
     signed_at_ms: int | None
@@ -222,6 +228,9 @@ class Order:
     cost: Decimal = ZERO
     fill_kind: FillKind = FillKind.TRADE
     triggered_at_ms: int | None = None
+    opened_at_ms: int | None = None
+    stp_owner: bool = False
+    fee_surcharge: Decimal = ZERO
 
     def copy(self) -> Order:
         """Return a copy that stays as it is."""

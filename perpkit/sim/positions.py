@@ -32,6 +32,7 @@ class Position:
         cached_funding_index: Up to which funding is settled.
         exit_size, exit_value: What was closed since it opened, and for how much.
         isolated_margin: Cash set aside; 0 in cross mode.
+        number: Counts the times that it was opened.
     """
 
     id: str
@@ -51,6 +52,7 @@ class Position:
     updated_at_ms: int = 0
     closed_at_ms: int | None = None
     sequence: int = 0
+    number: int = 0
 
     @property
     def entry_price(self) -> Decimal:
@@ -121,6 +123,7 @@ class Position:
         return pnl
 
     def _begin(self, now_ms: int) -> None:
+        self.number += 1
         self.created_at_ms = now_ms
         self.closed_at_ms = None
         self.exit_size = self.exit_value = ZERO

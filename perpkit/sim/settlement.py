@@ -64,6 +64,7 @@ class Settlement:
             account = self._state.accounts[order.account_id]
             rates = self._state.fees(account, market, retail=order.retail)
             rate = rates.maker if liquidity is Liquidity.MAKER else rates.taker
+            rate += order.fee_surcharge
             if order.fill_kind is not FillKind.TRADE:
                 rate = ZERO  # a liquidation pays its own fee, to the insurance fund
             self._book_leg(_Leg(account, order, order.side, liquidity, rate), market, trade, kind)
@@ -104,12 +105,14 @@ class Settlement:
         )
         self._book_leg(_Leg(account, None, side, Liquidity.TAKER, ZERO), market, trade, FillKind.SETTLEMENT)
 
-    def settle_funding(self, account: AccountState, market: MarketState, *, rate: Decimal | None) -> None:
-        """Settle an open position's funding up to now, without a fill."""
+    def settle_funding(self, account: AccountState, market: MarketState) -> None:
+        """Settle an open position's funding up to now, without a fill. Owing nothing, it is left alone."""
         position = self._state.position(account, market.symbol)
         index = market.funding.at(self._state.now_ms)
         size = position.size
         amount = position.settle_funding(index)
+        if not amount:
+            return
         position.sequence = self._state.ids.next_sequence()
         position.updated_at_ms = self._state.now_ms
         entry = self._state.ledger.post_fill(
@@ -123,7 +126,7 @@ class Settlement:
             funding_index=index,
             kind=EntryKind.FUNDING,
         )
-        self._record_payment(account, market, amount, size, index, rate=rate, fill_id=None)
+        self._record_payment(account, market, amount, size, index, fill_id=None)
         self.tell(account, entry, position)
 
     def tell(self, account: AccountState, entry: LedgerEntry | None, position: Position | None) -> None:
@@ -195,9 +198,7 @@ class Settlement:
         )
         state.emit(FillEvent, fill=fill)
         if realized.funding:
-            self._record_payment(
-                account, market, realized.funding, realized.funding_for, index, rate=None, fill_id=fill.id
-            )
+            self._record_payment(account, market, realized.funding, realized.funding_for, index, fill_id=fill.id)
         self.tell(account, entry, position)
 
     def _record_payment(
@@ -208,7 +209,6 @@ class Settlement:
         size: Decimal,
         index: Decimal,
         *,
-        rate: Decimal | None,
         fill_id: str | None,
     ) -> None:
         payment = FundingPayment(
@@ -218,7 +218,8 @@ class Settlement:
             amount=amount,
             size=size,
             funding_index=index,
-            rate=rate,
+            rate=market.funding.settled_rate,
+            price=market.funding.settled_price,
             fill_id=fill_id,
             created_at_ms=self._state.now_ms,
             sequence=self._state.ids.next_sequence(),

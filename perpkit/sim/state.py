@@ -17,7 +17,7 @@ from perpkit.sim.book import OrderBook
 from perpkit.sim.clock import Scheduled, SimClock
 from perpkit.sim.events import Event, OrderCause, OrderEvent, Subscriber
 from perpkit.sim.funding import FundingIndex
-from perpkit.sim.ids import Ids
+from perpkit.sim.ids import FIRST, Ids
 from perpkit.sim.ledger import Ledger
 from perpkit.sim.market_data import Bbo, FundingView
 from perpkit.sim.markets import FeeRates, MarketSpec, SystemStatus
@@ -42,12 +42,14 @@ class ExchangeConfig:
         settle_asset: What accounts hold and everything is paid in.
         insurance: What the insurance fund begins with.
         funding_sample_every: How often a row is added to the funding history of an index market.
+        first_id: Ids begin a little above it; it has as many digits as the venue's.
     """
 
     seed: int = 7
     settle_asset: str = "USDC"
     insurance: Decimal = Decimal(10_000_000)
     funding_sample_every: timedelta = timedelta(minutes=1)
+    first_id: int = FIRST
 
 
 @dataclass(slots=True)
@@ -91,6 +93,7 @@ class AccountState:
         live: Orders that are not closed, oldest first; ``reducing`` are the reduce-only ones among them.
         standing: By market, how much stands to be bought and sold: open orders in the book that could increase the
             position. What margin and position limits look at.
+        owner: Whose account it is, where a venue's customers have several.
     """
 
     id: str
@@ -103,6 +106,7 @@ class AccountState:
     live: dict[str, Order] = field(default_factory=dict)
     live_client_ids: dict[str, str] = field(default_factory=dict)
     reducing: dict[str, Order] = field(default_factory=dict)
+    owner: str | None = None
     standing: dict[str, dict[Side, Decimal]] = field(default_factory=dict)
     orders: list[Order] = field(default_factory=list)
     fills: list[Fill] = field(default_factory=list)
@@ -132,7 +136,7 @@ class State:
     def __init__(self, clock: SimClock, config: ExchangeConfig) -> None:
         self.clock = clock
         self.config = config
-        self.ids = Ids(config.seed)
+        self.ids = Ids(config.seed, config.first_id)
         self.ledger = Ledger(clock, self.ids)
         self.system_status = SystemStatus.OK
         self.markets: dict[str, MarketState] = {}

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from perpkit.core.models.market import FundingAccrual, MarketStatus, PriceKind
 from perpkit.sim.accounts import EntryKind
-from perpkit.sim.events import FundingEvent, FundingPaymentEvent
+from perpkit.sim.events import FundingEvent, FundingPaymentEvent, FundingSettledEvent
 from perpkit.sim.funding import FundingIndex
 from tests.sim.world import BTC, ETH, World
 
@@ -192,3 +192,44 @@ def test_subscribers_hear_of_funding_each_second():
     indexes = [event.funding.funding_index for event in world.said(FundingEvent)]
     assert len(indexes) == 3
     assert indexes == sorted(set(indexes))
+
+
+DELAYED = replace(HOURLY, funding_delay=timedelta(seconds=1))
+
+
+def test_delayed_funding_is_owed_from_the_hour_and_paid_a_second_later():
+    """The payment is for the position, price and rate at the hour, whatever happens in the second after it."""
+    world = World(DELAYED)
+    world.order("ann", "sell", 2, 1000)
+    world.order("bob", "buy", 2, 1000)
+    world.clock.advance(HOUR)
+    assert world.cash("bob") == 100_000
+    world.exchange.set_funding_rate("BTC", D("0.5"))
+    world.exchange.set_price("BTC", index=D(2000), mark=D(2000))
+    world.clock.advance(timedelta(milliseconds=999))
+    assert world.exchange.funding_payments("bob") == []
+    world.clock.advance(timedelta(milliseconds=1))
+    # 2 x 1000 x 0.0001 paid by the long.
+    (payment,) = world.exchange.funding_payments("bob")
+    assert (payment.amount, payment.rate, payment.price, payment.size) == (D("-0.2"), D("0.0001"), D(1000), D(2))
+    assert world.cash("bob") == D("99999.8")
+    assert world.cash("ann") == D("100000.2")
+    (told,) = world.said(FundingSettledEvent)
+    assert told.funding.rate == D("0.0001")
+    assert payment.created_at_ms % 3_600_000 == 1000
+    world.exchange.check_invariants()
+
+
+def test_who_trades_between_the_hour_and_the_payment_pays_once():
+    """What was closed in between paid with the trade, what was opened in between owes nothing."""
+    world = World(DELAYED, ann=100_000, bob=100_000, cat=100_000)
+    world.order("ann", "sell", 2, 1000)
+    world.order("bob", "buy", 2, 1000)
+    world.clock.advance(HOUR)
+    world.order("bob", "sell", 2, 1000)
+    world.order("cat", "buy", 2, 1000)
+    world.clock.advance(timedelta(seconds=1))
+    assert [payment.amount for payment in world.exchange.funding_payments("bob")] == [D("-0.2")]
+    assert [payment.amount for payment in world.exchange.funding_payments("ann")] == [D("0.2")]
+    assert world.exchange.funding_payments("cat") == []
+    world.exchange.check_invariants()

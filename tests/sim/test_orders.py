@@ -568,3 +568,47 @@ def test_a_markets_rules_can_change():
     assert world.exchange.market("BTC").status is MarketStatus.POST_ONLY
     assert refused(world, "bob", "buy", 1, "1000.5", post_only=True) is RefusalReason.PRICE_OFF_TICK
     assert world.exchange.index_price("BTC") == 1234
+
+
+def test_an_order_without_self_trade_prevention_trades_with_its_own_account():
+    """Both halves are booked; the account pays both fees and its position stays flat."""
+    world = World()
+    resting = world.order("ann", "sell", 1, 1000)
+    taker = world.order("ann", "buy", 1, 1000, stp=None)
+    assert taker.close_reason is CloseReason.FILLED
+    assert world.now("ann", resting).close_reason is CloseReason.FILLED
+    assert world.size("ann") == 0
+    # 1000 at 0.0005 as taker, and a rebate of 0.0001 as maker.
+    assert world.cash("ann") == D("99999.6")
+    world.exchange.check_invariants()
+
+
+@pytest.mark.parametrize(("owner", "reason"), [("one", CloseReason.SELF_TRADE), ("two", CloseReason.FILLED)])
+def test_an_order_can_be_kept_from_its_owner_s_other_accounts(owner, reason):
+    """Only where the order asks for it, and only between accounts of one owner."""
+    world = World()
+    world.exchange.add_account("dan", D(10_000), owner="one")
+    world.exchange.add_account("eve", D(10_000), owner=owner)
+    world.order("dan", "sell", 2, 1000)
+    assert world.order("eve", "buy", 1, 1000, stp_owner=True).close_reason is reason
+    assert world.order("eve", "buy", 1, 1000).close_reason is CloseReason.FILLED
+    world.exchange.check_invariants()
+
+
+def test_a_surcharge_comes_on_top_of_the_account_s_fee():
+    """A builder's part: 0.0001 of 1000 beside the taker's 0.0005."""
+    world = World()
+    world.order("ann", "sell", 1, 1000)
+    world.order("bob", "buy", 1, 1000, fee_surcharge=D("0.0001"))
+    (fill,) = world.exchange.fills("bob")
+    assert fill.fee == D("0.6")
+    world.exchange.check_invariants()
+
+
+def test_an_order_knows_when_it_was_let_in():
+    """Which tells a refusal on arrival from a later end: only the second was ever open."""
+    world = World()
+    resting = world.order("ann", "sell", 1, 1000)
+    refused = world.order("bob", "buy", 1, 1000, post_only=True)
+    assert resting.opened_at_ms == world.clock.now_ms()
+    assert (refused.close_reason, refused.opened_at_ms) == (CloseReason.POST_ONLY_WOULD_CROSS, None)

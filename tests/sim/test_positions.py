@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perpkit.sim.positions import Position, margin_after_trade
+from tests.sim.world import World
 
 D = Decimal
 
@@ -133,3 +134,15 @@ def test_isolated_margin_follows_the_size():
     assert margin_after_trade(D(30), D(3), D(1), D(500), tenth) == 10
     assert margin_after_trade(D(30), D(3), D(-1), D(100), tenth) == 10
     assert margin_after_trade(D(30), D(3), D(0), D(100), tenth) == 0
+
+
+def test_positions_of_a_market_are_counted():
+    """Closed and opened again, or flipped: each is a position of its own."""
+    world = World()
+    world.order("ann", "sell", 5, 1000)
+    numbers = []
+    for side, size in (("buy", 1), ("sell", 1), ("buy", 2), ("sell", 3)):
+        world.order("ann", "buy", 3, 999)
+        world.order("bob", side, size, 1000 if side == "buy" else 999)
+        numbers.append((world.size("bob"), world.exchange.position("bob", "BTC").number))
+    assert numbers == [(1, 1), (0, 1), (2, 2), (-1, 3)]

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from perpkit.sim.venues.paradex.limits import RateLimiter
+from perpkit.sim.venues.paradex.limits import RateLimiter, headers_of
 
 
 @dataclass
@@ -21,7 +21,7 @@ def test_a_quota_is_spent_and_refills_continuously():
     refused = limiter.take("auth", "1.2.3.4")
     assert not refused.allowed
     assert refused.retry_after_ms == 100
-    assert refused.headers()["Retry-After"] == "1"
+    assert headers_of(refused)["Retry-After"] == "1"
     clock.ms += 99
     assert not limiter.take("auth", "1.2.3.4").allowed
     clock.ms += 1
@@ -51,7 +51,7 @@ def test_owners_do_not_share_a_quota():
 def test_headers_tell_what_is_left():
     """The venue's four headers describe the tightest window."""
     limiter = RateLimiter(HandClock())
-    headers = limiter.take("public", "1.2.3.4").headers()
+    headers = headers_of(limiter.take("public", "1.2.3.4"))
     assert headers == {
         "X-RateLimit-Limit": "1500",
         "X-RateLimit-Remaining": "1499",

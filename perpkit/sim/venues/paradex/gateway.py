@@ -17,6 +17,7 @@ from aiohttp import web
 
 from perpkit.sim.venues.paradex.auth import NOBODY, Session, TokenError
 from perpkit.sim.venues.paradex.errors import ApiError
+from perpkit.sim.venues.paradex.limits import headers_of
 from perpkit.sim.venues.paradex.spec import parse_query
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ class Gateway:
 
     def _spend(self, quota: str, owner: str, headers: dict[str, str]) -> None:
         allowance = self._venue.limiter.take(quota, owner)
-        headers.update(allowance.headers())
+        headers.update(headers_of(allowance))
         if not allowance.allowed:
             raise ApiError(
                 "REQUEST_NOT_ALLOWED",

@@ -1,5 +1,5 @@
 """
-Request quotas as the venue documents them, on the simulator's clock: token buckets that refill continuously.
+The venue's request quotas as it documents them, and the headers that tell of them.
 
 Source:
     The venue's pages on API and WebSocket rate limits, read 2026-11-21.
@@ -7,52 +7,8 @@ Source:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
-
-SECOND_MS = 1_000
-MINUTE_MS = 60_000
-
-
-class MillisecondClock(Protocol):
-    """What a bucket asks of a clock."""
-
-    def now_ms(self) -> int:
-        """Return milliseconds since 1970."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Quota:
-    """So many requests in a window."""
-
-    requests: int
-    window_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class Allowance:
-    """What the venue's ``X-RateLimit-*`` headers say after a request."""
-
-    allowed: bool
-    limit: int
-    remaining: int
-    reset_s: int
-    window_s: int
-    retry_after_ms: int
-
-    def headers(self) -> dict[str, str]:
-        """Return the headers that every answer carries; a refusal adds ``Retry-After`` in seconds."""
-        headers = {
-            "X-RateLimit-Limit": str(self.limit),
-            "X-RateLimit-Remaining": str(self.remaining),
-            "X-RateLimit-Reset": str(self.reset_s),
-            "X-RateLimit-Window": str(self.window_s),
-        }
-        if not self.allowed:
-            headers["Retry-After"] = str(-(-self.retry_after_ms // SECOND_MS))
-        return headers
-
+from perpkit.sim.limits import MINUTE_MS, SECOND_MS, Allowance, MillisecondClock, Quota
+from perpkit.sim.limits import RateLimiter as AnyRateLimiter
 
 QUOTAS: dict[str, tuple[Quota, ...]] = {
     "public": (Quota(1_500, MINUTE_MS),),
@@ -65,66 +21,21 @@ QUOTAS: dict[str, tuple[Quota, ...]] = {
 }
 
 
-class RateLimiter:
-    """
-    Counts requests per quota and owner (an address or an account).
-
-    Args:
-        scale: Divides every quota, so that a test reaches one quickly; 0 turns limits off.
-    """
+class RateLimiter(AnyRateLimiter):
+    """Counts requests against the venue's quotas; ``scale`` divides them all, 0 turns them off."""
 
     def __init__(self, clock: MillisecondClock, scale: int = 1) -> None:
-        self._clock = clock
-        self.scale = scale
-        self._buckets: dict[tuple[str, str, int], _Bucket] = {}
-
-    def take(self, quota: str, owner: str) -> Allowance:
-        """Count one request and tell whether it may pass; a refused request is not counted."""
-        if self.scale == 0:
-            return Allowance(True, 0, 0, self._clock.now_ms() // SECOND_MS, 0, 0)
-        now = self._clock.now_ms()
-        buckets = [self._bucket(quota, owner, index, now) for index in range(len(QUOTAS[quota]))]
-        for bucket in buckets:
-            bucket.refill(now)
-        allowed = all(bucket.has_token for bucket in buckets)
-        if allowed:
-            for bucket in buckets:
-                bucket.level -= bucket.window_ms
-        tightest = min(buckets, key=lambda bucket: bucket.level)
-        return Allowance(
-            allowed=allowed,
-            limit=tightest.limit,
-            remaining=tightest.level // tightest.window_ms,
-            reset_s=-(-(now + tightest.window_ms) // SECOND_MS),
-            window_s=tightest.window_ms // SECOND_MS,
-            retry_after_ms=0 if allowed else max(bucket.wait_ms() for bucket in buckets),
-        )
-
-    def _bucket(self, quota: str, owner: str, index: int, now: int) -> _Bucket:
-        key = (quota, owner, index)
-        if key not in self._buckets:
-            rule = QUOTAS[quota][index]
-            self._buckets[key] = _Bucket(max(1, rule.requests // self.scale), rule.window_ms, now)
-        return self._buckets[key]
+        super().__init__(clock, QUOTAS, scale)
 
 
-class _Bucket:
-    """Level counted in 1/window_ms of a token, so that refilling is exact in integers."""
-
-    def __init__(self, limit: int, window_ms: int, now: int) -> None:
-        self.limit = limit
-        self.window_ms = window_ms
-        self.level = limit * window_ms
-        self._at = now
-
-    @property
-    def has_token(self) -> bool:
-        return self.level >= self.window_ms
-
-    def refill(self, now: int) -> None:
-        self.level = min(self.limit * self.window_ms, self.level + (now - self._at) * self.limit)
-        self._at = now
-
-    def wait_ms(self) -> int:
-        missing = self.window_ms - self.level
-        return max(0, -(-missing // self.limit))
+def headers_of(allowance: Allowance) -> dict[str, str]:
+    """Return the headers that every answer carries; a refusal adds ``Retry-After`` in seconds."""
+    headers = {
+        "X-RateLimit-Limit": str(allowance.limit),
+        "X-RateLimit-Remaining": str(allowance.remaining),
+        "X-RateLimit-Reset": str(allowance.reset_s),
+        "X-RateLimit-Window": str(allowance.window_s),
+    }
+    if not allowance.allowed:
+        headers["Retry-After"] = str(-(-allowance.retry_after_ms // SECOND_MS))
+    return headers

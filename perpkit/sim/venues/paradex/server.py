@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 
 from aiohttp import web
 
@@ -22,6 +23,7 @@ from perpkit.sim.venues.paradex.connection import PING_INTERVAL_S, PONG_TIMEOUT_
 from perpkit.sim.venues.paradex.errors import ApiError
 from perpkit.sim.venues.paradex.gateway import BASE_PATH, Gateway, respond
 from perpkit.sim.venues.paradex.hub import Hub
+from perpkit.sim.venues.paradex.limits import headers_of
 from perpkit.sim.venues.paradex.listing import LISTINGS, Listing
 from perpkit.sim.venues.paradex.rpc import Rpc
 from perpkit.sim.venues.paradex.venue import Settings, Venue
@@ -121,7 +123,7 @@ class LocalParadex(SimServer):
         allowance = self.venue.limiter.take("connect", request.remote or "unknown")
         if not allowance.allowed:
             refusal = ApiError("REQUEST_NOT_ALLOWED", "too many new connections", status=429)
-            return respond(429, refusal.body(), allowance.headers())
+            return respond(429, refusal.body(), headers_of(allowance))
         socket = web.WebSocketResponse(autoping=False, max_msg_size=MAX_FRAME_BYTES)
         if not socket.can_prepare(request).ok:
             return respond(404, ApiError("NOT_FOUND", f"{request.method} {request.path}: no such path").body())
@@ -143,7 +145,7 @@ class LocalParadex(SimServer):
         )
         self._connections.add(connection)
         try:
-            await connection.run(self._rpc.receive)
+            await connection.run(partial(self._rpc.receive, connection))
         finally:
             self._connections.discard(connection)
             self._rpc.leave(connection)

@@ -180,7 +180,7 @@ def order_body(order: Order, now_ms: int) -> dict[str, Any]:
         "side": side_text(order.side),
         "size": number(order.size),
         "status": _STATES[order.state],
-        "stp": order.stp.value.upper(),
+        "stp": order.stp.value.upper() if order.stp is not None else "",
         "timestamp": order.signed_at_ms or 0,
         "trigger_price": number(order.trigger_price or Decimal(0)),
         "type": wire_type(order),
