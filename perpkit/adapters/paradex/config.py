@@ -6,12 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any, Literal, Self
+from typing import ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from perpkit.core.errors import ConfigError
+from perpkit.core.settings import VenueSettings
 
 VENUE = "paradex"
 
@@ -48,13 +47,12 @@ KNOWN_ENVIRONMENTS: Mapping[str, Environment] = {
 }
 
 
-class ParadexSettings(BaseModel):
+class ParadexSettings(VenueSettings):
     """
-    What ``open_venue("paradex", …)`` takes, credentials apart.
+    What ``open_venue("paradex", …)`` takes, credentials apart, beyond what every venue takes.
 
     Attributes:
-        rest_url: Base of the REST API, version included; required for ``local``.
-        ws_url: The WebSocket address; for ``local`` it follows from ``rest_url`` where it is not given.
+        environment: ``local`` needs ``rest_url``; ``ws_url`` follows from it where it is not given.
         chain_id: Overrides the environment's. For ``local`` it is read from the server where it is not given.
         signer: ``native`` signs with fast-stark-crypto, ``sdk`` with the official paradex-py.
         self_check: Compare the two signers' hashes at start where both are installed.
@@ -64,15 +62,11 @@ class ParadexSettings(BaseModel):
         token_usage: ``interactive`` asks for a retail token (speed bump, other fees).
         recv_window_ms: How long after signing the venue may still accept an order; None takes the venue's 300,000.
         book_interval: How often the book's channel sends.
-        request_timeout: How long one request may take, REST or order WebSocket, before it counts as not answered; a
-            timedelta or seconds. An order command that runs into it has an unknown outcome.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    venue: ClassVar[str] = VENUE
 
     environment: Literal["testnet", "mainnet", "local"] = "testnet"
-    rest_url: str | None = None
-    ws_url: str | None = None
     chain_id: str | None = Field(default=None, min_length=1, max_length=31)
     signer: Literal["native", "sdk"] = "native"
     self_check: bool = True
@@ -82,30 +76,6 @@ class ParadexSettings(BaseModel):
     # The least window: OpenAPI `requests.OrderRequest.recv_window`.
     recv_window_ms: int | None = Field(default=None, ge=10)
     book_interval: Literal["50ms", "100ms"] = "100ms"
-    request_timeout: timedelta = Field(default=timedelta(seconds=10), gt=timedelta(0))
-
-    @field_validator("rest_url", "ws_url")
-    @classmethod
-    def _strip_slash(cls, value: str | None) -> str | None:
-        return value.strip().rstrip("/") if value is not None else None
-
-    @field_validator("rest_url")
-    @classmethod
-    def _is_http(cls, value: str | None) -> str | None:
-        if value is not None and not value.startswith(
-            ("https://", "http://127.0.0.1", "http://localhost", "http://[::1]")
-        ):
-            msg = "rest_url must be https:// (plain http:// only for this machine)"
-            raise ValueError(msg)
-        return value
-
-    @field_validator("ws_url")
-    @classmethod
-    def _is_ws(cls, value: str | None) -> str | None:
-        if value is not None and not value.startswith(("wss://", "ws://127.0.0.1", "ws://localhost", "ws://[::1]")):
-            msg = "ws_url must be wss:// (plain ws:// only for this machine)"
-            raise ValueError(msg)
-        return value
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -116,29 +86,6 @@ class ParadexSettings(BaseModel):
             msg = "cancel_on_disconnect needs order_entry='ws': the venue ties it to the order connection"
             raise ValueError(msg)
         return self
-
-    @classmethod
-    def load(cls, environment: str | None, settings: Mapping[str, Any]) -> Self:
-        """
-        Validate what the user gave.
-
-        Raises:
-            ConfigError: A setting that doesn't exist or can't be; the message names each.
-        """
-        given = dict(settings)
-        if environment is not None:
-            given["environment"] = environment
-        try:
-            return cls.model_validate(given)
-        except ValidationError as error:
-            findings = []
-            for item in error.errors(include_url=False, include_context=False, include_input=False):
-                where = ".".join(str(part) for part in item["loc"])
-                text = item["msg"].removeprefix("Value error, ")
-                findings.append(f"{where}: {text}" if where else text)
-        # Raised out here, because the other error shows what was given: a key under the wrong name, perhaps.
-        known = ", ".join(sorted(cls.model_fields))
-        raise ConfigError(f"{'; '.join(findings)} (settings: {known})", venue=VENUE)
 
     @property
     def rest_base(self) -> str:

@@ -10,17 +10,16 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from perpkit.adapters.paradex.config import VENUE
+from perpkit.core.credentials import SecretNames
 from perpkit.core.errors import CredentialsError
 from perpkit.core.transport.redact import Secret
 from perpkit.crypto.stark import CURVE_ORDER, STARK_PRIME
@@ -38,7 +37,7 @@ FIELDS = tuple(VARIABLES)
 """The names that ``open_venue`` takes; the credentials file holds the first four, one ``name = value`` a line."""
 
 _HEX = re.compile(r"[0-9a-fA-F]+")
-_OPEN_TO_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+_NAMES = SecretNames(VENUE, VARIABLES, keys=("private_key", "subkey", "readonly_token"))
 
 
 class CredentialKind(StrEnum):
@@ -93,7 +92,8 @@ class Credentials:
         """
         if self.private_key is None:
             what = "a read-only token can't sign" if self.token else "no key was given"
-            msg = f"this needs a private key, and {what}: set private_key or subkey ({_names('private_key', 'subkey')})"
+            names = _NAMES.spelt("private_key", "subkey")
+            msg = f"this needs a private key, and {what}: set private_key or subkey ({names})"
             raise CredentialsError(msg, venue=VENUE)
         return int(self.private_key.reveal(), 16)
 
@@ -109,22 +109,11 @@ def find_credentials(settings: Mapping[str, Any], environ: Mapping[str, str], *,
         CredentialsError: A value of the wrong shape (the message names it and never shows it), a token that has
             expired, a file that others can read, or two kinds at once.
     """
-    arguments = {name: settings[name] for name in FIELDS if settings.get(name) is not None}
-    variables = {name: environ[variable] for name, variable in VARIABLES.items() if environ.get(variable, "").strip()}
-    for source, where in ((arguments, "argument"), (variables, "environment variable")):
-        if any(name in source for name in ("private_key", "subkey", "readonly_token")):
-            return _build(source, where, now)
-    path = arguments.get("credentials_file") or variables.get("credentials_file")
-    if path is not None:
-        return _build(_read_file(Path(str(path)).expanduser()), f"file {path}", now)
-    if arguments or variables:
-        msg = f"an account address alone opens nothing: add private_key or subkey ({_names('private_key', 'subkey')})"
-        raise CredentialsError(msg, venue=VENUE)
-    return Credentials(CredentialKind.NONE)
+    found = _NAMES.find(settings, environ)
+    return _build(found.values, found.where, now) if found is not None else Credentials(CredentialKind.NONE)
 
 
-def _build(source: Mapping[str, Any], where: str, now: datetime) -> Credentials:
-    values = {name: _text(name, value, where) for name, value in source.items() if name != "credentials_file"}
+def _build(values: Mapping[str, str], where: str, now: datetime) -> Credentials:
     kinds = [name for name in ("private_key", "subkey", "readonly_token") if name in values]
     if len(kinds) != 1:
         msg = f"{where}: give one of private_key, subkey and readonly_token, not {' and '.join(kinds) or 'none'}"
@@ -135,26 +124,11 @@ def _build(source: Mapping[str, Any], where: str, now: datetime) -> Credentials:
         return Credentials(CredentialKind.READONLY, account=account, token=_token(values[kind], where, now))
     key = _private_key(kind, values[kind], where)
     if kind == "subkey" and account is None:
-        msg = f"{where}: a subkey needs account, the MAIN account's address ({_names('account')})"
+        msg = f"{where}: a subkey needs account, the MAIN account's address ({_NAMES.spelt('account')})"
         raise CredentialsError(msg, venue=VENUE)
     return Credentials(
         CredentialKind.SUBKEY if kind == "subkey" else CredentialKind.MAIN, account=account, private_key=key
     )
-
-
-def _text(name: str, value: Any, where: str) -> str:
-    if isinstance(value, Secret):
-        value = value.reveal()
-    elif hasattr(value, "get_secret_value"):
-        value = value.get_secret_value()
-    if not isinstance(value, str):
-        raise CredentialsError(f"{where}: {name} must be a string, not {type(value).__name__}", venue=VENUE)
-    text = value.strip()
-    if len(text) >= 2 and text[0] == text[-1] and text[0] in "\"'":
-        text = text[1:-1].strip()
-    if not text:
-        raise CredentialsError(f"{where}: {name} is empty", venue=VENUE)
-    return text
 
 
 def _felt(name: str, text: str, where: str) -> int:
@@ -214,33 +188,3 @@ def _token(text: str, where: str, now: datetime) -> Secret:
         msg = f"{where}: readonly_token expired at {expiry:%Y-%m-%d %H:%M} UTC; make a new one on the venue"
         raise CredentialsError(msg, venue=VENUE)
     return Secret(token)
-
-
-def _read_file(path: Path) -> dict[str, str]:
-    try:
-        info = path.stat()
-        if info.st_mode & _OPEN_TO_OTHERS:
-            msg = f"{path} can be read by others (mode {stat.S_IMODE(info.st_mode):o}); run: chmod 600 {path}"
-            raise CredentialsError(msg, venue=VENUE)
-        text = path.read_text(encoding="utf-8")
-    except OSError as exc:
-        raise CredentialsError(f"can't read the credentials file {path}: {exc.strerror}", venue=VENUE) from exc
-    except UnicodeDecodeError as exc:
-        raise CredentialsError(f"the credentials file {path} is not UTF-8 text", venue=VENUE) from exc
-    by_variable = {variable: name for name, variable in VARIABLES.items()}
-    values: dict[str, str] = {}
-    for number, line in enumerate(text.splitlines(), 1):
-        stripped = line.strip().removeprefix("export ").strip()
-        if not stripped or stripped.startswith("#"):
-            continue
-        key, equals, value = stripped.partition("=")
-        name = by_variable.get(key.strip(), key.strip().lower())
-        if not equals or name not in FIELDS or name == "credentials_file":
-            known = ", ".join(FIELDS[:-1])
-            raise CredentialsError(f"{path} line {number} is not 'name = value' with one of {known}", venue=VENUE)
-        values[name] = value
-    return values
-
-
-def _names(*fields: str) -> str:
-    return " or ".join(VARIABLES[field] for field in fields)

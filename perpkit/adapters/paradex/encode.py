@@ -16,7 +16,6 @@ from typing import Any, Final
 
 from perpkit.adapters.paradex import endpoints
 from perpkit.adapters.paradex.config import VENUE
-from perpkit.core.clock import to_ms
 from perpkit.core.errors import CapabilityError, InvalidOrderError
 from perpkit.core.models import (
     Market,
@@ -30,6 +29,7 @@ from perpkit.core.models import (
 )
 from perpkit.core.models.order import OptionValue
 from perpkit.core.quantize import plain
+from perpkit.core.windows import ceil_ms
 
 SIDES: Final[Mapping[Side, str]] = {Side.BUY: "BUY", Side.SELL: "SELL"}
 
@@ -317,11 +317,6 @@ def window(since: datetime | None, until: datetime | None) -> dict[str, int]:
     if until is not None:
         query["end_at"] = ceil_ms(until) - 1
     return query
-
-
-def ceil_ms(moment: datetime) -> int:
-    """Return the first whole millisecond that is not before a moment."""
-    return to_ms(moment + timedelta(microseconds=999))
 
 
 def resolution(interval: timedelta) -> str:

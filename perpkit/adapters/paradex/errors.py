@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
@@ -27,29 +26,12 @@ from perpkit.core.errors import (
     RejectReason,
     UnknownMarketError,
     UnmappedVenueError,
-    VenueError,
     VenueUnavailableError,
 )
 from perpkit.core.models import OrderStatus
+from perpkit.core.refusals import Ending, Meaning, refusal
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Meaning:
-    """
-    What a code means.
-
-    Attributes:
-        error: What is raised for it.
-        reason: Set where the code is a refusal when it answers an order command; it is then raised as
-            ``OrderRejectedError`` with this reason.
-        advice: What to do, where the venue's message may not say.
-    """
-
-    error: type[PerpkitError]
-    reason: RejectReason | None = None
-    advice: str | None = None
 
 
 _BAD = Meaning(InvalidRequestError)
@@ -218,11 +200,14 @@ def venue_error(
     meaning = Meaning(RateLimitError) if status == _TOO_MANY else CODES.get(code)
     if meaning is None:
         meaning = Meaning(AuthError, advice=_KEY) if status in _UNAUTHORIZED else Meaning(UnmappedVenueError)
-    where = {"venue": VENUE, "operation": operation, "client_order_id": client_order_id}
-    return _build(
+    return refusal(
         meaning,
-        {"code": code, "status": status, **where},
-        message=message,
+        message,
+        code=code,
+        status=status,
+        venue=VENUE,
+        operation=operation,
+        client_order_id=client_order_id,
         is_order_command=is_order_command,
         retry_after=retry_after,
     )
@@ -244,13 +229,15 @@ def rpc_error(
     word = next((word for word in _rest_words(data, message) if word in CODES), None)
     meaning = (CODES[word] if word is not None else RPC_CODES.get(code)) or Meaning(UnmappedVenueError)
     shown: str | int = word if word is not None else code
-    where = {"venue": VENUE, "operation": operation, "client_order_id": client_order_id}
-    return _build(
+    return refusal(
         meaning,
-        {"code": shown, "status": None, **where},
-        message=message,
+        message,
+        code=shown,
+        status=None,
+        venue=VENUE,
+        operation=operation,
+        client_order_id=client_order_id,
         is_order_command=is_order_command,
-        retry_after=None,
     )
 
 
@@ -259,78 +246,51 @@ def _rest_words(data: Any, message: str) -> list[str]:
     return [text.split(":", 1)[0].strip() for text in (*found, message) if isinstance(text, str)]
 
 
-def _build(
-    meaning: Meaning, facts: dict[str, Any], *, message: str, is_order_command: bool, retry_after: timedelta | None
-) -> PerpkitError:
-    code = facts["code"]
-    text = f"{code}: {message}" if message and not message.startswith(str(code)) else message or str(code)
-    if meaning.advice:
-        text = f"{text} ({meaning.advice})"
-    if (is_order_command and meaning.reason is not None) or issubclass(meaning.error, OrderRejectedError):
-        return OrderRejectedError(text, reason=meaning.reason or RejectReason.OTHER, **facts)
-    if issubclass(meaning.error, RateLimitError):
-        return RateLimitError(text, retry_after=retry_after, **facts)
-    if issubclass(meaning.error, VenueError):
-        return meaning.error(text, **facts)
-    where = {name: facts[name] for name in ("venue", "operation", "client_order_id")}
-    if issubclass(meaning.error, BadGatewayError):
-        return BadGatewayError(text, status=facts["status"], **where)
-    return meaning.error(text, **where)
-
-
-@dataclass(frozen=True, slots=True)
-class Closing:
-    """How an order that was closed unfilled ended, in common terms."""
-
-    status: OrderStatus
-    reason: RejectReason | None
-
-
 _CANCELED = OrderStatus.CANCELED
 _REJECTED = OrderStatus.REJECTED
 
-CLOSINGS: Final[Mapping[str, Closing]] = {
+CLOSINGS: Final[Mapping[str, Ending]] = {
     # OpenAPI, example of `responses.OrderResp.cancel_reason`.
-    "NOT_ENOUGH_MARGIN": Closing(_REJECTED, RejectReason.MARGIN),
+    "NOT_ENOUGH_MARGIN": Ending(_REJECTED, RejectReason.MARGIN),
     # AsyncAPI, example of `order.create`.
-    "USER_CANCELED": Closing(_CANCELED, None),
+    "USER_CANCELED": Ending(_CANCELED, None),
     # ccxt 4.5.90, parse_order.
-    "ORDER_EXCEEDS_POSITION_LIMIT": Closing(_REJECTED, RejectReason.POSITION_LIMIT),
+    "ORDER_EXCEEDS_POSITION_LIMIT": Ending(_REJECTED, RejectReason.POSITION_LIMIT),
     # A recorded testnet answer (ccxt's public test data).
-    "ORDER_SIZE_BELOW_MIN": Closing(_REJECTED, RejectReason.INVALID_ORDER),
+    "ORDER_SIZE_BELOW_MIN": Ending(_REJECTED, RejectReason.INVALID_ORDER),
     # paradex-py 0.8.2, MmpCancelReason.
-    "MMP_TRIGGERED": Closing(_CANCELED, RejectReason.OTHER),
-    "MMP_FROZEN": Closing(_REJECTED, RejectReason.OTHER),
-    "MMP_DISABLED": Closing(_CANCELED, RejectReason.OTHER),
-    "MMP_GREEKS_UNAVAILABLE": Closing(_REJECTED, RejectReason.OTHER),
-    "MMP_NOT_CONFIGURED": Closing(_REJECTED, RejectReason.OTHER),
+    "MMP_TRIGGERED": Ending(_CANCELED, RejectReason.OTHER),
+    "MMP_FROZEN": Ending(_REJECTED, RejectReason.OTHER),
+    "MMP_DISABLED": Ending(_CANCELED, RejectReason.OTHER),
+    "MMP_GREEKS_UNAVAILABLE": Ending(_REJECTED, RejectReason.OTHER),
+    "MMP_NOT_CONFIGURED": Ending(_REJECTED, RejectReason.OTHER),
 }
 
-_BY_WORD: Final[tuple[tuple[tuple[str, ...], Closing], ...]] = (
+_BY_WORD: Final[tuple[tuple[tuple[str, ...], Ending], ...]] = (
     # First match counts, so the narrower words stand above the wider ones.
-    (("DISCONNECT", "USER_CANCEL", "CANCELED_BY_USER", "CANCEL_ALL"), Closing(_CANCELED, None)),
-    (("POST_ONLY",), Closing(_REJECTED, RejectReason.POST_ONLY_WOULD_CROSS)),
-    (("REDUCE_ONLY",), Closing(_REJECTED, RejectReason.REDUCE_ONLY)),
-    (("SELF_TRADE", "STP", "EXPIRE_MAKER", "EXPIRE_TAKER", "EXPIRE_BOTH"), Closing(_CANCELED, RejectReason.SELF_TRADE)),
-    (("POSITION_LIMIT", "MAX_POSITION", "OPEN_INTEREST"), Closing(_REJECTED, RejectReason.POSITION_LIMIT)),
-    (("ORDER_LIMIT", "MAX_ORDERS", "OPEN_ORDERS", "TOO_MANY"), Closing(_REJECTED, RejectReason.ORDER_LIMIT)),
-    (("LIQUIDATION",), Closing(_CANCELED, RejectReason.MARGIN)),
-    (("MARGIN", "COLLATERAL", "BALANCE"), Closing(_REJECTED, RejectReason.MARGIN)),
-    (("LIQUIDITY", "IOC", "IMMEDIATE", "NO_MATCH"), Closing(_CANCELED, RejectReason.NO_LIQUIDITY)),
-    (("SLIPPAGE", "PRICE_BAND", "BAND", "PRICE_TOO", "PRICE_OUT"), Closing(_REJECTED, RejectReason.PRICE_BAND)),
-    (("SIGNATURE",), Closing(_REJECTED, RejectReason.INVALID_SIGNATURE)),
-    (("DUPLICATE", "CLIENT_ID"), Closing(_REJECTED, RejectReason.DUPLICATE_CLIENT_ID)),
-    (("RECV_WINDOW", "EXPIRED", "TIMESTAMP"), Closing(OrderStatus.EXPIRED, RejectReason.EXPIRED)),
-    (("MARKET_", "SETTLE", "DELIST", "HALT"), Closing(_CANCELED, RejectReason.MARKET_CLOSED)),
-    (("SIZE", "PRICE", "TICK", "NOTIONAL", "INVALID", "INCREMENT"), Closing(_REJECTED, RejectReason.INVALID_ORDER)),
-    (("CANCEL",), Closing(_CANCELED, None)),
+    (("DISCONNECT", "USER_CANCEL", "CANCELED_BY_USER", "CANCEL_ALL"), Ending(_CANCELED, None)),
+    (("POST_ONLY",), Ending(_REJECTED, RejectReason.POST_ONLY_WOULD_CROSS)),
+    (("REDUCE_ONLY",), Ending(_REJECTED, RejectReason.REDUCE_ONLY)),
+    (("SELF_TRADE", "STP", "EXPIRE_MAKER", "EXPIRE_TAKER", "EXPIRE_BOTH"), Ending(_CANCELED, RejectReason.SELF_TRADE)),
+    (("POSITION_LIMIT", "MAX_POSITION", "OPEN_INTEREST"), Ending(_REJECTED, RejectReason.POSITION_LIMIT)),
+    (("ORDER_LIMIT", "MAX_ORDERS", "OPEN_ORDERS", "TOO_MANY"), Ending(_REJECTED, RejectReason.ORDER_LIMIT)),
+    (("LIQUIDATION",), Ending(_CANCELED, RejectReason.MARGIN)),
+    (("MARGIN", "COLLATERAL", "BALANCE"), Ending(_REJECTED, RejectReason.MARGIN)),
+    (("LIQUIDITY", "IOC", "IMMEDIATE", "NO_MATCH"), Ending(_CANCELED, RejectReason.NO_LIQUIDITY)),
+    (("SLIPPAGE", "PRICE_BAND", "BAND", "PRICE_TOO", "PRICE_OUT"), Ending(_REJECTED, RejectReason.PRICE_BAND)),
+    (("SIGNATURE",), Ending(_REJECTED, RejectReason.INVALID_SIGNATURE)),
+    (("DUPLICATE", "CLIENT_ID"), Ending(_REJECTED, RejectReason.DUPLICATE_CLIENT_ID)),
+    (("RECV_WINDOW", "EXPIRED", "TIMESTAMP"), Ending(OrderStatus.EXPIRED, RejectReason.EXPIRED)),
+    (("MARKET_", "SETTLE", "DELIST", "HALT"), Ending(_CANCELED, RejectReason.MARKET_CLOSED)),
+    (("SIZE", "PRICE", "TICK", "NOTIONAL", "INVALID", "INCREMENT"), Ending(_REJECTED, RejectReason.INVALID_ORDER)),
+    (("CANCEL",), Ending(_CANCELED, None)),
 )
 
 _reported: set[str] = set()
 _MOST_REPORTED = 1000
 
 
-def closing(cancel_reason: str) -> Closing:
+def closing(cancel_reason: str) -> Ending:
     """
     Return how an order ended that was closed with this reason and nothing filled.
 
@@ -338,7 +298,7 @@ def closing(cancel_reason: str) -> Closing:
     unfilled is certain, only the why is not.
     """
     if not cancel_reason:
-        return Closing(_CANCELED, None)
+        return Ending(_CANCELED, None)
     if (known := CLOSINGS.get(cancel_reason)) is not None:
         return known
     word = cancel_reason.upper().replace(" ", "_").replace("CANCELLED", "CANCELED")
@@ -348,4 +308,4 @@ def closing(cancel_reason: str) -> Closing:
     if word not in _reported and len(_reported) < _MOST_REPORTED:
         _reported.add(word)
         log.warning("%s closed an order with a reason that perpkit does not know: %r; please report it", VENUE, word)
-    return Closing(_CANCELED, RejectReason.OTHER)
+    return Ending(_CANCELED, RejectReason.OTHER)

@@ -43,6 +43,7 @@ from perpkit.core.models import (
 from perpkit.core.outcome import order_outcome, unknown_for_each
 from perpkit.core.transport.ratelimit import Priority
 from perpkit.core.transport.redact import Redactor
+from perpkit.core.windows import ceil_ms, is_inside
 
 log = logging.getLogger(__name__)
 
@@ -232,10 +233,10 @@ class Orders:
     ) -> list[Order]:
         """Return orders created in [since, until), oldest first."""
         query = {"market": market.symbol if market is not None else None, **encode.window(since, until)}
-        start = encode.ceil_ms(since) if since is not None else None
+        start = ceil_ms(since) if since is not None else None
         rows = await self._rest.get_orders_history(query, limit=limit, since=start)
         orders = {order.venue_order_id: order for order in reversed(await self._listed(rows))}
-        found = [order for order in orders.values() if _within(order.created_at, since, until)]
+        found = [order for order in orders.values() if is_inside(order.created_at, since, until)]
         return sorted(found, key=lambda order: (order.created_at or order.ts_received, order.venue_order_id or ""))
 
     # How
@@ -473,9 +474,3 @@ def _pick(rows: Sequence[schema.Order], ref: OrderRef) -> schema.Order | None:
         if ref.venue_order_id is None and row.client_id and row.client_id == ref.client_order_id:
             return row
     return None
-
-
-def _within(moment: datetime | None, since: datetime | None, until: datetime | None) -> bool:
-    if moment is None:
-        return True
-    return (since is None or moment >= since) and (until is None or moment < until)

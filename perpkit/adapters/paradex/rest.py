@@ -25,6 +25,7 @@ from perpkit.core.errors import (
 )
 from perpkit.core.transport import http, wire_json
 from perpkit.core.transport.http import HttpClient, HttpReply, ParamValue, classify_gateway_failure
+from perpkit.core.transport.pages import collect, each_page
 from perpkit.core.transport.ratelimit import Priority
 from perpkit.core.transport.redact import Redactor, Secret
 from perpkit.core.transport.retry import Effect
@@ -277,34 +278,21 @@ class RestClient:
         Follow cursors, newest first, until there is no next page, the limit is reached, or a row is older than asked
         (so that a venue that ignored ``start_at`` would not send everything).
         """
-        rows: list[T] = []
-        async for page in self._each_page(row, path, query, limit=limit, private=private):
-            rows += page
-            if limit is not None and len(rows) >= limit:
-                return rows[:limit]
-            oldest = min((getattr(each, "created_at", 0) for each in page), default=None)
-            if since is not None and oldest is not None and oldest < since:
-                break
-        return rows
+        pages = self._each_page(row, path, query, limit=limit, private=private)
+        return await collect(pages, limit=limit, since=since, time=lambda each: getattr(each, "created_at", 0))
 
-    async def _each_page(
+    def _each_page(
         self, row: type[T], path: str, query: Query, *, limit: int | None = None, private: bool = True
     ) -> AsyncIterator[list[T]]:
         size = endpoints.PAGE_SIZE if limit is None else min(limit, endpoints.PAGE_SIZE)
         ask = self._private if private else self._public
         page_of_rows: type[schema.Page[T]] = schema.Page[row]  # type: ignore[valid-type]  # made at run time
-        cursor: str | None = None
-        seen: set[str] = set()
-        while True:
+
+        async def fetch(cursor: str | None) -> tuple[list[T], str | None]:
             page = await ask(page_of_rows, path, {**query, "page_size": size, "cursor": cursor})
-            yield page.results
-            if not page.next or not page.results:
-                return
-            if page.next in seen:
-                msg = f"GET {path}: its pages never end (a cursor came twice)"
-                raise DecodeError(msg, venue=VENUE, operation=f"GET {path}")
-            cursor = page.next
-            seen.add(cursor)
+            return page.results, page.next
+
+        return each_page(fetch, what=f"GET {path}", venue=VENUE)
 
     async def _command(
         self, method: str, path: str, operation: str, body: Any, client_order_id: str | None

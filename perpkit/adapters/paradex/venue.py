@@ -55,6 +55,7 @@ from perpkit.core.models import (
 )
 from perpkit.core.streams.protocol import StreamSource
 from perpkit.core.transport.http import ParamValue
+from perpkit.core.windows import ceil_ms, in_order, is_inside
 
 log = logging.getLogger(__name__)
 
@@ -206,7 +207,7 @@ class ParadexVenue:
         query: dict[str, ParamValue] = {"market": market.symbol, **encode.window(since, until)}
         rows = await self._rest.get_trades(query, limit=_public_limit(since, limit), since=_start(since))
         now = self._clock.now()
-        return _ordered([decode.trade(row, market, now) for row in rows], since, until, lambda each: each.trade_id)
+        return in_order([decode.trade(row, market, now) for row in rows], since, until, lambda each: each.trade_id)
 
     @hookimpl
     async def fetch_candles(
@@ -265,7 +266,7 @@ class ParadexVenue:
         by_time: dict[datetime, FundingRate] = {}
         for row in rows:
             rate = decode.funding(row, market, now, kind=FundingKind.SAMPLE, source=source)
-            if rate is not None and _inside(rate.effective_at, since, until):
+            if rate is not None and is_inside(rate.effective_at, since, until):
                 by_time[rate.effective_at] = rate
         return [by_time[at] for at in sorted(by_time)]
 
@@ -286,7 +287,7 @@ class ParadexVenue:
             rows = await self._rest.get_funding_payments(query, limit=limit, since=_start(since))
             now = self._clock.now()
             found += [decode.funding_payment(row, each, now) for row in rows]
-        payments = _ordered(found, since, until, lambda payment: payment.payment_id)
+        payments = in_order(found, since, until, lambda payment: payment.payment_id)
         return payments[-limit:] if limit is not None else payments
 
     async def _markets_with_payments(self, since: datetime | None) -> list[Market]:
@@ -432,7 +433,7 @@ class ParadexVenue:
             decode.fill(row, listed, now, order_side=self._memory.side(row.order_id))
             for row, listed in await self._with_markets(rows, lambda row: row.market)
         ]
-        return _ordered(fills, since, until, lambda each: each.fill_id)
+        return in_order(fills, since, until, lambda each: each.fill_id)
 
     # Streams
 
@@ -474,20 +475,4 @@ def _public_limit(since: datetime | None, limit: int | None) -> int | None:
 
 
 def _start(since: datetime | None) -> int | None:
-    return encode.ceil_ms(since) if since is not None else None
-
-
-def _inside(moment: datetime, since: datetime | None, until: datetime | None) -> bool:
-    return (since is None or moment >= since) and (until is None or moment < until)
-
-
-Dated = TypeVar("Dated", Trade, Fill, FundingPayment)
-
-
-def _ordered(
-    rows: Iterable[Dated], since: datetime | None, until: datetime | None, identity: Callable[[Dated], str]
-) -> list[Dated]:
-    """Return rows of the period once each, oldest first; pages overlap when something happens between them."""
-    # The venue sends the newest first: reversed, what happened in one millisecond keeps its order.
-    unique = {identity(row): row for row in reversed(list(rows)) if _inside(row.ts_venue, since, until)}
-    return sorted(unique.values(), key=lambda row: row.ts_venue)
+    return ceil_ms(since) if since is not None else None

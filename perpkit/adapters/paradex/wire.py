@@ -1,35 +1,21 @@
-"""
-Bytes to schema types, with the freedoms that Paradex takes: integers as strings, numbers where strings are
-documented, blanks for 'no value'. Numbers stay exact.
-
-A payload is first read as documented, which is the fast way. Only one that doesn't fit is read loosely: numbers as
-text, blank and null fields left out, so that a field's default stands for it.
-"""
+"""Bytes to schema types, with the freedoms that Paradex takes; see :mod:`perpkit.core.transport.loose_json`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from decimal import Decimal
-from functools import cache
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
 from perpkit.adapters.paradex.config import VENUE
-from perpkit.core.errors import DecodeError
-from perpkit.core.transport import wire_json
+from perpkit.core.transport import loose_json
+from perpkit.core.transport.loose_json import decoder, may_hold_non_finite
 from perpkit.core.transport.redact import Redactor
+
+__all__ = ["decoder", "may_hold_non_finite", "read"]
 
 T = TypeVar("T")
 
 _PLAIN = Redactor()
-_PLAIN_DIGITS = 60
-
-
-@cache
-def decoder(type_: Any) -> msgspec.json.Decoder[Any]:
-    """Return the decoder of a type. Not strict: an integer may come as a string."""
-    return msgspec.json.Decoder(type_, strict=False, float_hook=Decimal)
 
 
 def read(type_: type[T], raw: bytes | str | msgspec.Raw, *, what: str, redactor: Redactor = _PLAIN) -> T:
@@ -40,58 +26,4 @@ def read(type_: type[T], raw: bytes | str | msgspec.Raw, *, what: str, redactor:
         DecodeError: It is no JSON, lacks a field that is needed, or holds a number that is not finite; with the place
             and a redacted excerpt.
     """
-    try:
-        value = decoder(type_).decode(raw)  # type: ignore[arg-type]  # a type is hashable; mypy doubts its TypeVar
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        value = _read_loosely(type_, bytes(raw) if isinstance(raw, msgspec.Raw) else raw, what, redactor)
-    if may_hold_non_finite(raw) and (place := next(_non_finite(value, "$"), None)) is not None:
-        text = bytes(raw) if isinstance(raw, msgspec.Raw) else raw
-        raise _error(f"not a finite number at {place}", text, what, redactor)
-    return value  # type: ignore[no-any-return]  # msgspec's Decoder loses the type in the cache
-
-
-def _read_loosely(type_: type[T], raw: bytes | str, what: str, redactor: Redactor) -> T:
-    tree = wire_json.decode(Any, raw, what=what, redactor=redactor, venue=VENUE)
-    try:
-        return msgspec.convert(_loosen(tree), type_, strict=False)
-    except (msgspec.MsgspecError, RecursionError) as exc:
-        raise _error(redactor.text(str(exc)), raw, what, redactor) from exc
-
-
-def _error(message: str, raw: bytes | str, what: str, redactor: Redactor) -> DecodeError:
-    return DecodeError(f"{what} can't be read: {message}", payload=redactor.excerpt(raw), venue=VENUE, operation=what)
-
-
-def _loosen(value: Any) -> Any:
-    """Write numbers as text, and leave out fields that are blank or null."""
-    if isinstance(value, dict):
-        return {key: _loosen(inner) for key, inner in value.items() if inner is not None and inner != ""}
-    if isinstance(value, list):
-        return [_loosen(inner) for inner in value]
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, Decimal):
-        # Plain digits suit integer fields too; of 1e999999999 they would fill the memory.
-        return format(value, "f") if abs(value.adjusted()) <= _PLAIN_DIGITS else str(value)
-    return str(value) if isinstance(value, int) else value
-
-
-def may_hold_non_finite(raw: bytes | str | msgspec.Raw) -> bool:
-    """Tell cheaply whether a closer look is due: Decimal reads these words in any case."""
-    if isinstance(raw, str):
-        text = raw.lower()
-        return "nan" in text or '"inf' in text or '"-inf' in text or '"+inf' in text
-    lowered = bytes(raw).lower()
-    return b"nan" in lowered or b'"inf' in lowered or b'"-inf' in lowered or b'"+inf' in lowered
-
-
-def _non_finite(value: Any, place: str) -> Iterator[str]:
-    if isinstance(value, Decimal):
-        if not value.is_finite():
-            yield place
-    elif isinstance(value, msgspec.Struct):
-        for name in value.__struct_fields__:
-            yield from _non_finite(getattr(value, name), f"{place}.{name}")
-    elif isinstance(value, list | tuple):
-        for index, inner in enumerate(value):
-            yield from _non_finite(inner, f"{place}[{index}]")
+    return loose_json.read(type_, raw, what=what, venue=VENUE, redactor=redactor)

@@ -133,7 +133,7 @@ def test_the_first_source_with_a_key_gives_all():
         ({"private_key": "0x800000000000010ffffffffffffffffb781126dcae7b2321e66a241adc64d2f"}, "Stark curve"),
         ({"private_key": KEY, "account": "0xzz"}, "account is not a hexadecimal number"),
         ({"private_key": KEY, "subkey": KEY, "account": ACCOUNT}, "private_key and subkey"),
-        ({"account": ACCOUNT}, "an account address alone"),
+        ({"account": ACCOUNT}, "account alone opens nothing"),
         ({"readonly_token": "abc"}, "readonly_token is no JWT"),
         ({"readonly_token": "a.b.c"}, "readonly_token is no JWT"),
     ],
