@@ -50,7 +50,7 @@ from perpkit.core.models import (
 
 if TYPE_CHECKING:
     from perpkit.core.capabilities import VenueDescription
-    from perpkit.core.streams.protocol import StreamSource
+    from perpkit.core.streams.protocol import AnySource
 
 PROJECT = "perpkit"
 
@@ -229,7 +229,7 @@ class StreamsSpec:
     """Live data."""
 
     @first
-    def open_stream(self, channels: Sequence[Subscription]) -> StreamSource:  # type: ignore[empty-body]
+    def open_stream(self, channels: Sequence[Subscription]) -> AnySource:  # type: ignore[empty-body]
         """Return the source that the core runs to follow these channels. Not async: nothing is connected yet."""
 
 

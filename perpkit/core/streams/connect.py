@@ -114,7 +114,7 @@ class WebSocketConnector:
             endpoint.url,
             venue=self._venue,
             clock=self._clock,
-            timeouts=WsTimeouts(ping=ping),
+            timeouts=WsTimeouts(ping=ping, silence=endpoint.silence),
             headers=endpoint.headers,
             limiter=limiter,
             quotas={CONNECT_QUOTA: 1} if limiter is not None else None,

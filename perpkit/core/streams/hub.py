@@ -23,7 +23,7 @@ from perpkit.core.streams.feeds import Feed, Phase, Site, feed_for
 from perpkit.core.streams.feeds.base import OrderMemory
 from perpkit.core.streams.link import Link
 from perpkit.core.streams.polling import Pollers
-from perpkit.core.streams.protocol import Data, StreamSource, Topic
+from perpkit.core.streams.protocol import AnySource, Data, Topic
 from perpkit.core.streams.reads import READ_FOR, Snapshots
 from perpkit.core.streams.settings import StreamSettings
 from perpkit.core.streams.shared import SharedReads
@@ -73,7 +73,7 @@ class StreamHub:
         self,
         *,
         venue: str,
-        open_source: Callable[[Sequence[Subscription]], StreamSource | None],
+        open_source: Callable[[Sequence[Subscription]], AnySource | None],
         reads: Snapshots,
         supports: Callable[[str], bool],
         connector: Connector,
@@ -92,7 +92,7 @@ class StreamHub:
         self._settings = settings or StreamSettings()
         self._log = log or logging.getLogger(f"perpkit.streams.{venue}")
         self._tasks = TaskSet(self._log)
-        self._source: StreamSource | None = None
+        self._source: AnySource | None = None
         self._sought_source = False
         self._pace: ConnectPace | None = None
         self._links: list[Link] = []
@@ -134,7 +134,7 @@ class StreamHub:
         venue: Venue,
         context: VenueContext,
         *,
-        open_source: Callable[[Sequence[Subscription]], StreamSource | None],
+        open_source: Callable[[Sequence[Subscription]], AnySource | None],
         tracker: OrderMemory | None = None,
         settings: StreamSettings | None = None,
     ) -> Self:

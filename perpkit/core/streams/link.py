@@ -10,11 +10,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 from perpkit.core.clock import Clock
 from perpkit.core.errors import (
@@ -31,8 +31,11 @@ from perpkit.core.errors import (
 from perpkit.core.streams.connect import Connection, Connector, ConnectPace
 from perpkit.core.streams.protocol import (
     Ack,
+    AddressedSource,
+    AnySource,
     Closing,
     Data,
+    Decoder,
     Frame,
     Incoming,
     Refusal,
@@ -143,7 +146,7 @@ class Link:
         label: str,
         *,
         venue: str,
-        source: StreamSource,
+        source: AnySource,
         connector: Connector,
         pace: ConnectPace,
         clock: Clock,
@@ -276,16 +279,7 @@ class Link:
         self._session = session
         self._undecoded = 0
         self._changed.set()
-        traits = self._source.traits
-        work = {
-            "read": self._read(session),
-            "subscribe": self._keep_subscribed(session),
-            "watch answers": self._watch_answers(session),
-        }
-        if traits.keepalive_interval is not None:
-            work["keep alive"] = self._keep_alive(session, traits.keepalive_interval)
-        if traits.sign_in_again_after is not None:
-            work["sign in again"] = self._sign_in_again(session, traits.sign_in_again_after)
+        work = self._work_of(session)
         name = f"{self._venue} stream {self.label}"
         workers = [asyncio.create_task(each, name=f"{name}: {what}") for what, each in work.items()]
         try:
@@ -305,6 +299,28 @@ class Link:
             self._hurried = True
             return timedelta(0)
         raise error
+
+    def _work_of(self, session: _Session) -> dict[str, Coroutine[Any, Any, None]]:
+        """Return what a connection keeps doing, by name."""
+        source = self._source
+        if isinstance(source, AddressedSource):
+            # Before the first frame is read: what it brings belongs to topics that are up already.
+            self._came_with_the_connection()
+            return {
+                "read": self._read(session, source.decoder(self.label)),
+                "follow what is wanted": self._keep_connected(session),
+            }
+        traits = source.traits
+        work = {
+            "read": self._read(session, source.decode),
+            "subscribe": self._keep_subscribed(session, source),
+            "watch answers": self._watch_answers(session),
+        }
+        if traits.keepalive_interval is not None:
+            work["keep alive"] = self._keep_alive(session, source, traits.keepalive_interval)
+        if traits.sign_in_again_after is not None:
+            work["sign in again"] = self._sign_in_again(session, source, traits.sign_in_again_after)
+        return work
 
     def _loss_of(self, session: _Session) -> PerpkitError:
         closed = session.connection.closed
@@ -330,9 +346,9 @@ class Link:
 
     # Reading
 
-    async def _read(self, session: _Session) -> None:
+    async def _read(self, session: _Session, decode: Decoder) -> None:
         """Read frames until the connection ends. The hot path of everything."""
-        decode, brought, now = self._source.decode, self._sink.brought, self._clock.now
+        brought, now = self._sink.brought, self._clock.now
         lines, on = self._lines, _State.ON
         count = 0
         async for frame in session.connection:
@@ -397,37 +413,60 @@ class Link:
         else:
             self._log.warning("%s: the decoder gave a %s, which means nothing here", self, type(item).__name__)
 
+    # Where the address is the subscription
+
+    def _came_with_the_connection(self) -> None:
+        """Whoever has connected has subscribed, and the host has taken the credentials that came with the request."""
+        self._accepted_before = True
+        self._refused_sign_ins = 0
+        for line in list(self._lines.values()):
+            if line.wanted and line.state is _State.OFF:
+                self._confirm(line)
+
+    async def _keep_connected(self, session: _Session) -> None:
+        """Confirm topics that are added, forget those left, and end the connection to start one afresh."""
+        while True:
+            self._changed.clear()
+            for line in list(self._lines.values()):
+                if not line.wanted:
+                    self._left(line)
+                elif line.state is _State.UNSUBSCRIBING:
+                    session.closing = f"{line.topic.name} is started afresh"
+                    return
+            self._came_with_the_connection()
+            await self._changed.wait()
+
     # Asking, and what is answered
 
-    async def _keep_subscribed(self, session: _Session) -> None:
+    async def _keep_subscribed(self, session: _Session, source: StreamSource) -> None:
         """Ask for what is wanted and not there, for as long as the connection lives."""
         while True:
             self._changed.clear()
             for line in list(self._lines.values()):
                 if len(session.asked) >= self._settings.max_in_flight:
                     break
-                await self._bring_about(session, line)
+                await self._bring_about(session, source, line)
             await self._changed.wait()
 
-    async def _bring_about(self, session: _Session, line: _Line) -> None:
+    async def _bring_about(self, session: _Session, source: StreamSource, line: _Line) -> None:
         if line.state is _State.OFF and line.wanted:
             if line.not_before is not None:
                 if self._clock.monotonic() < line.not_before:
                     return
                 line.not_before = None
             if line.topic.private and not session.signed_in:
-                await self._sign_in(session)
+                await self._sign_in(session, source)
             line.state = _State.SUBSCRIBING
-            await self._ask(session, line, subscribe=True)
+            await self._ask(session, source, line, subscribe=True)
         elif line.state is _State.ON and not line.wanted:
             line.state = _State.UNSUBSCRIBING
-            await self._ask(session, line, subscribe=False)
+            await self._ask(session, source, line, subscribe=False)
         elif line.state is _State.UNSUBSCRIBING and not any(asked.line is line for asked in session.asked.values()):
-            await self._ask(session, line, subscribe=False)
+            await self._ask(session, source, line, subscribe=False)
 
-    async def _ask(self, session: _Session, line: _Line, *, subscribe: bool) -> None:
+    async def _ask(self, session: _Session, source: StreamSource, line: _Line, *, subscribe: bool) -> None:
         request_id = self._new_id()
-        make = self._source.subscribe if subscribe else self._source.unsubscribe
+        make = source.subscribe if subscribe else source.unsubscribe
         frame = make(line.topic, request_id)
         session.asked[request_id] = _Asked(line, self._deadline())
         await session.connection.send(frame)
@@ -522,12 +561,12 @@ class Link:
 
     # Signing in
 
-    async def _sign_in(self, session: _Session, *, again: bool = False) -> None:
+    async def _sign_in(self, session: _Session, source: StreamSource, *, again: bool = False) -> None:
         async with self._signing_in:
             if session.signed_in and not again:
                 return
             request_id = self._new_id()
-            frame = await self._source.sign_in(self.label, request_id)
+            frame = await source.sign_in(self.label, request_id)
             if frame is not None:
                 await self._exchange(session, request_id, frame)
             session.signed_in = True
@@ -563,16 +602,16 @@ class Link:
         self._sink.topics_down([line.topic.name for line in private], f"signed out: {reason}")
         self._changed.set()
 
-    async def _sign_in_again(self, session: _Session, every: timedelta) -> None:
+    async def _sign_in_again(self, session: _Session, source: StreamSource, every: timedelta) -> None:
         """Renew the sign-in before it runs out, without touching the subscriptions."""
         while True:
             await self._clock.sleep(every.total_seconds())
             if session.signed_in:
-                await self._sign_in(session, again=True)
+                await self._sign_in(session, source, again=True)
 
-    async def _keep_alive(self, session: _Session, every: timedelta) -> None:
+    async def _keep_alive(self, session: _Session, source: StreamSource, every: timedelta) -> None:
         while True:
             await self._clock.sleep(every.total_seconds())
-            frame = self._source.keepalive()
+            frame = source.keepalive()
             if frame is not None:
                 await session.connection.send(frame)

@@ -10,10 +10,10 @@ A frame's way: bytes -> :meth:`StreamSource.decode` -> :class:`Data` (core model
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 import msgspec
 
@@ -42,10 +42,18 @@ class Topic:
 
 @dataclass(frozen=True, slots=True)
 class StreamEndpoint:
-    """Where to connect. ``headers`` may hold secrets and are never logged."""
+    """
+    Where to connect.
+
+    Attributes:
+        headers: May hold secrets and are never logged.
+        silence: No data for so long means that the connection is dead, however well pings are answered; None where data
+            may stay away for as long as it likes.
+    """
 
     url: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    silence: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,3 +193,39 @@ class StreamSource(Protocol):
             DecodeError: The frame can't be read. The core logs and counts it; a run of them ends the connection.
         """
         ...
+
+
+Decoder: TypeAlias = Callable[[Frame, datetime], Sequence[Incoming]]
+"""Turns one frame, and when it was received, into what it means; see :meth:`StreamSource.decode`."""
+
+
+@runtime_checkable
+class AddressedSource(Protocol):
+    """
+    A venue's words where the address is the subscription: whoever connects has subscribed, nothing is ever sent, and a
+    topic is left by ending its connection. Topics with one label share a connection and come up with it.
+
+    What a frame belongs to is known by the connection that brought it, so the core asks for a decoder at each connect;
+    a decoder may keep what belongs to its connection, such as the last number.
+    """
+
+    @property
+    def traits(self) -> StreamTraits:
+        """How the venue's sockets behave."""
+        ...
+
+    async def endpoint(self, connection: str) -> StreamEndpoint:
+        """Return where the labelled connection goes, credentials included. Called before each connect."""
+        ...
+
+    def topics(self, subscription: Subscription) -> Sequence[Topic]:
+        """Return the topics that serve a subscription. CapabilityError when none does: the core polls instead."""
+        ...
+
+    def decoder(self, connection: str) -> Decoder:
+        """Return what reads the frames of a labelled connection that was just made."""
+        ...
+
+
+AnySource: TypeAlias = StreamSource | AddressedSource
+"""What ``open_stream`` may return."""

@@ -44,6 +44,7 @@ from perpkit.core.streams.hub import StreamHub
 from perpkit.core.streams.protocol import (
     Ack,
     Data,
+    Decoder,
     Frame,
     Incoming,
     StreamEndpoint,
@@ -279,6 +280,28 @@ class ToySource:
         return meaning
 
 
+class AddressedToySource:
+    """The same venue where the address is the subscription: a connection a channel, and one for the account."""
+
+    def __init__(self, traits: StreamTraits | None = None) -> None:
+        self.traits = traits or StreamTraits()
+        self.meanings: dict[str, Sequence[Incoming] | Exception] = {}
+        self.numbers = itertools.count(1)
+        self.decoders: list[str] = []
+        self.silence: timedelta | None = None
+
+    async def endpoint(self, connection: str) -> StreamEndpoint:
+        return StreamEndpoint(url=f"ws://127.0.0.1/{connection}", silence=self.silence)
+
+    def topics(self, subscription: Subscription) -> Sequence[Topic]:
+        private, name = subscription.channel.is_private, topic_of(subscription)
+        return [Topic(name, private=private, connection="account" if private else name)]
+
+    def decoder(self, connection: str) -> Decoder:
+        self.decoders.append(connection)
+        return lambda frame, received: self.meanings.pop(str(frame))
+
+
 def topic_of(subscription: Subscription) -> str:
     """The toy's name for the one topic of a subscription."""
     of = subscription.market.instrument.base if subscription.market else "all"
@@ -288,7 +311,7 @@ def topic_of(subscription: Subscription) -> str:
 class ToyConnection:
     """One connection, whose other end is the test."""
 
-    def __init__(self, source: ToySource, responder: Responder, label: str) -> None:
+    def __init__(self, source: ToySource | AddressedToySource, responder: Responder, label: str) -> None:
         self.source = source
         self.responder = responder
         self.label = label
@@ -347,7 +370,7 @@ class ToyConnection:
 class ToyConnector:
     """Connects at once, unless told to fail."""
 
-    def __init__(self, source: ToySource, clock: ManualClock, responder: Responder) -> None:
+    def __init__(self, source: ToySource | AddressedToySource, clock: ManualClock, responder: Responder) -> None:
         self.source = source
         self.clock = clock
         self.responder = responder
@@ -468,9 +491,10 @@ class Rig:
         streams: bool = True,
         seed: int = 7,
         tracker: Any = None,
+        source: Any = None,
     ) -> None:
         self.clock = ManualClock()
-        self.source = ToySource(traits)
+        self.source = source or ToySource(traits)
         self.respond: Responder = acknowledge
         self.connector = ToyConnector(self.source, self.clock, self._respond)
         self.reads = ToyReads()
