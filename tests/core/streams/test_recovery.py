@@ -226,6 +226,49 @@ class TestLedger:
             await rig.back()
             assert data(await read(stream)) == []
 
+    async def test_what_a_broken_off_return_brings_does_not_hide_what_was_missed(self, subscription, hook, make):
+        """
+        The second connection brings something new and breaks before what was missed has been read; the missed entry
+        is older by more than the overlap of readings.
+        """
+        async with Rig() as rig:
+            stream = await rig.open(subscription)
+            await rig.bring(subscription, make("1", 1))
+            await rig.drop()
+            rig.reads.state[hook] = [make("1", 1), make("missed", 100), make("2", 4000)]
+            rig.reads.held[hook] = asyncio.Event()
+            await rig.advance(4000, step=2000)
+            await rig.bring(subscription, make("2", 4000))
+            await rig.drop()
+            rig.reads.held.pop(hook).set()
+            await rig.advance(2)
+            assert sorted(each.ts_venue for each in data(await read(stream))) == [at(1), at(100), at(4000)]
+
+    async def test_what_a_failed_reading_lets_in_does_not_hide_what_was_missed(self, subscription, hook, make):
+        """The first reading after the loss fails, and what the stream brought meanwhile is delivered before it."""
+        async with Rig() as rig:
+            stream = await rig.open(subscription)
+            await rig.drop()
+            rig.reads.state[hook] = [make("missed", 100), make("2", 4000)]
+            rig.reads.errors[hook] = [RequestTimeoutError("timeout")]
+            rig.reads.held[hook] = asyncio.Event()
+            await rig.advance(4000, step=2000)
+            await rig.bring(subscription, make("2", 4000))
+            rig.reads.held.pop(hook).set()
+            await settle()
+            await rig.advance(2)
+            assert sorted(each.ts_venue for each in data(await read(stream))) == [at(100), at(4000)]
+
+    async def test_a_reading_after_a_long_quiet_time_begins_where_it_was_whole(self, subscription, hook, make):
+        """Nothing came for a day and nothing was ever seen; then the second loss reads from the last entry on."""
+        async with Rig() as rig:
+            await rig.open(subscription)
+            await rig.bring(subscription, make("1", 86_400))
+            await rig.drop()
+            rig.reads.calls.clear()
+            await rig.back()
+            assert rig.reads.calls[0].args["since"] == at(86_400) - StreamSettings().overlap
+
     async def test_a_venue_whose_clock_is_behind_ours_loses_nothing(self, subscription, hook, make):
         """Our clock is a minute ahead, so what happens after the start seems to be from before it."""
         async with Rig() as rig:
@@ -400,6 +443,24 @@ async def test_orders_of_the_time_before_the_loss_was_noticed_are_found():
         await rig.drop()
         await rig.back()
         assert data(await read(stream)) == [unnoticed]
+
+
+async def test_orders_made_while_the_machine_slept_are_found():
+    """The loss is noticed an hour after the connection went: orders made and filled since the last telling are told."""
+    async with Rig() as rig:
+        stream = await rig.open(ORDERS)
+        await rig.bring(ORDERS, order("v1", created_at=at(5), updated_at=at(5)))
+        await read(stream)
+        # The clock is moved without a turn of the loop, as a suspended machine's is.
+        rig.clock.advance(3600)
+        v2 = order("v2", OrderStatus.FILLED, created_at=at(60), filled_size=1)
+        rig.reads.state = {
+            "fetch_open_orders": [order("v1", created_at=at(5), updated_at=at(5))],
+            "fetch_order_history": [v2],
+        }
+        await rig.drop()
+        await rig.back()
+        assert data(await read(stream)) == [v2]
 
 
 async def test_a_resync_repeats_no_order_event():
@@ -692,6 +753,22 @@ async def test_missed_trades_are_fetched_and_delivered_once():
         await rig.bring(TRADES, trade("t2", 2), trade("t3", 3), trade("t4", 4), backlog=True)
         await rig.bring(TRADES, trade("t5", 5), trade("t5", 5))
         assert data(await read(stream)) == [trade(f"t{number}", number) for number in range(1, 6)]
+
+
+async def test_trades_of_a_broken_off_return_do_not_hide_what_was_missed():
+    """The second connection brings a trade and breaks before the missed ones have been read."""
+    async with Rig() as rig:
+        stream = await rig.open(TRADES)
+        await rig.bring(TRADES, trade("1", 1))
+        await rig.drop()
+        rig.reads.state["fetch_trades"] = [trade("1", 1), trade("missed", 100), trade("2", 4000)]
+        rig.reads.held["fetch_trades"] = asyncio.Event()
+        await rig.advance(4000, step=2000)
+        await rig.bring(TRADES, trade("2", 4000))
+        await rig.drop()
+        rig.reads.held.pop("fetch_trades").set()
+        await rig.advance(2)
+        assert {each.trade_id for each in data(await read(stream))} == {"1", "missed", "2"}
 
 
 async def test_the_tape_starts_from_now():

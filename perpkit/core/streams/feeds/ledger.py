@@ -12,6 +12,7 @@ from perpkit.core.errors import PerpkitError
 from perpkit.core.models import Event, Fill, FundingPayment, MarketId, Subscription
 from perpkit.core.streams.delivery import EventStream
 from perpkit.core.streams.feeds.base import FINAL, Feed, Site
+from perpkit.core.streams.feeds.resuming import ResumePoint
 from perpkit.core.streams.protocol import Data
 
 E = TypeVar("E", Fill, FundingPayment)
@@ -27,12 +28,13 @@ class _LedgerFeed(Feed, Generic[E]):
         super().__init__(subscription, site)
         self._seen: SeenIds[tuple[MarketId, str]] = SeenIds()
         self._floor: datetime | None = None
-        self._newest: datetime | None = None
+        self._resume = ResumePoint(site.settings.overlap)
 
     async def prepare(self) -> None:
         """Note what is old. Where that can't be read now, the moment itself is the border."""
         now = self._site.clock.now()
         self._floor = now
+        self._resume.begin(now)
         if not self.can_read:
             return
         since = now - self._site.settings.seed_window
@@ -44,19 +46,32 @@ class _LedgerFeed(Feed, Generic[E]):
             self._site.log.warning("%s: what is old can't be read, starting from now: %s", self.subscription, error)
             return
         self._floor = since
+        self._resume.begin(since)
         for row in rows:
             self._note(row)
+            self._resume.read_to(row.ts_venue)
+
+    def went_down(self, reason: str) -> None:
+        """Remember up to when all was seen."""
+        super().went_down(reason)
+        self._resume.broke()
+
+    def came_live(self) -> None:
+        """From here on the stream tells of every entry."""
+        super().came_live()
+        self._resume.followed()
 
     async def catch_up(self) -> None:
-        """Read from before the newest entry on, and deliver what is new."""
+        """Read from before the last entry that nothing was missed before, and deliver what is new."""
         if not self.can_read:
             return
-        since = self._floor
-        if since is not None and self._newest is not None:
-            since = max(since, self._newest - self._site.settings.overlap)
-        for row in sorted(await self._read(since), key=_time):
-            if since is None or row.ts_venue >= since:
-                self._take(row)
+        since = self._resume.since
+        if since is not None and self._floor is not None:
+            since = max(since, self._floor)
+        rows = [row for row in await self._read(since) if since is None or row.ts_venue >= since]
+        for row in sorted(rows, key=_time):
+            self._take(row)
+            self._resume.read_to(row.ts_venue)
 
     async def look_again(self) -> None:
         """Read once more a little later: the last entries may not have been written when they were asked for."""
@@ -87,8 +102,8 @@ class _LedgerFeed(Feed, Generic[E]):
     def _note(self, row: E) -> bool:
         if self._market_id is not None and row.market_id != self._market_id:
             return False
-        if self._newest is None or row.ts_venue > self._newest:
-            self._newest = row.ts_venue
+        if self._resume.newest is None or row.ts_venue > self._resume.newest:
+            self._resume.newest = row.ts_venue
         return self._seen.add((row.market_id, self._id_of(row)))
 
     def _take(self, row: E) -> None:

@@ -11,7 +11,7 @@ from perpkit.core.errors import OrderNotFoundError, PerpkitError
 from perpkit.core.lifecycle import OrderTracker
 from perpkit.core.models import Event, Order, StreamState, Subscription
 from perpkit.core.streams.delivery import EventStream
-from perpkit.core.streams.feeds.base import FINAL, Feed, Site
+from perpkit.core.streams.feeds.base import FINAL, Feed, Phase, Site
 from perpkit.core.streams.protocol import Data
 
 
@@ -30,6 +30,8 @@ class OrdersFeed(Feed):
         self._floor: datetime | None = None
         self._sure_until: datetime | None = None
         """Every order made before this has been seen; None where that begins only now."""
+        self._told_until: datetime | None = None
+        """The venue's time of the last order that the stream told of, or when all of them were last read."""
         self._untraceable: SeenIds[str] = SeenIds(10_000)
 
     async def prepare(self) -> None:
@@ -50,10 +52,14 @@ class OrdersFeed(Feed):
                 self._observe(order)
 
     def went_down(self, reason: str) -> None:
-        """Remember since when orders may have been missed: from before the loss was noticed."""
+        """
+        Remember since when orders may have been missed: from when the stream last told of one. When the loss is noticed
+        says little: a machine that slept, or was too busy to look, notices late.
+        """
         super().went_down(reason)
         if self._sure_until is None:
-            self._sure_until = self._site.clock.now() - self._site.blind_for()
+            noticed = self._site.clock.now() - self._site.blind_for()
+            self._sure_until = noticed if self._told_until is None else min(noticed, self._told_until)
 
     def came_live(self) -> None:
         """From here on the stream tells of every order."""
@@ -69,11 +75,13 @@ class OrdersFeed(Feed):
         standing = await self._site.reads.fetch_open_orders(self.subscription.market)
         if not self._started:
             self._started = True
+            self._told_until = asked
             self._deliver_standing(standing)
             return
         self._take(standing)
         await self._read_history()
         await self._trace(order for order in before if not _among(order, standing))
+        self._told_until = asked
         if self._sure_until is not None:
             self._sure_until = asked
 
@@ -127,6 +135,8 @@ class OrdersFeed(Feed):
     def process(self, data: Data) -> None:
         """Deliver what is news. A whole snapshot that leaves out a standing order has it traced."""
         orders = [event for event in data.events if type(event) is Order]
+        if orders and self.phase is Phase.LIVE:
+            self._told_until = orders[-1].updated_at or orders[-1].created_at or self._told_until
         self._take(orders)
         if data.snapshot:
             ours = [order for order in orders if self._is_ours(order)]

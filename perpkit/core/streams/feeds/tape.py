@@ -10,6 +10,7 @@ from perpkit.core.dedup import SeenIds
 from perpkit.core.models import Event, Market, StreamState, Subscription, Trade
 from perpkit.core.streams.delivery import EventStream
 from perpkit.core.streams.feeds.base import Feed, Site
+from perpkit.core.streams.feeds.resuming import ResumePoint
 from perpkit.core.streams.protocol import Data
 
 
@@ -21,7 +22,7 @@ class TradesFeed(Feed):
     def __init__(self, subscription: Subscription, site: Site) -> None:
         super().__init__(subscription, site)
         self._seen: SeenIds[str] = SeenIds(2 * max(site.settings.trade_backlog, site.settings.max_missed_trades))
-        self._newest: datetime | None = None
+        self._resume = ResumePoint(site.settings.overlap)
         self._started = False
         self._missing = False
         """Something may have been missed since the first connection, so what the venue repeats may be news."""
@@ -30,14 +31,19 @@ class TradesFeed(Feed):
         """From here on trades are missed, if any were followed before."""
         super().went_down(reason)
         self._missing = self._missing or self.was_live
+        self._resume.broke()
+
+    def came_live(self) -> None:
+        """From here on the stream tells of every trade."""
+        super().came_live()
+        self._resume.followed()
 
     async def catch_up(self) -> None:
         """Read what was missed; the first time there is nothing to miss."""
         if self._started and self.can_read:
             await self._backfill()
         elif not self._started:
-            self._newest = self._newest or self._site.clock.now()
-            self._started = True
+            self._start()
 
     async def poll(self) -> None:
         """Read what is new; the first time, note what is old."""
@@ -46,17 +52,21 @@ class TradesFeed(Feed):
             return
         for trade in await self._site.reads.fetch_trades(self._market, limit=100):
             self._note(trade)
-        self._newest = self._newest or self._site.clock.now()
+        self._start()
+
+    def _start(self) -> None:
+        self._resume.newest = self._resume.newest or self._site.clock.now()
         self._started = True
 
     async def _backfill(self) -> None:
-        most = self._site.settings.max_missed_trades
-        since = self._newest - self._site.settings.overlap if self._newest is not None else None
+        most, overlap = self._site.settings.max_missed_trades, self._site.settings.overlap
+        since = self._resume.since
         trades = await self._site.reads.fetch_trades(self._market, since=since, limit=most)
-        newest = self._newest
-        if len(trades) >= most and newest is not None and min(trade.ts_venue for trade in trades) > newest:
+        if len(trades) >= most and since is not None and min(trade.ts_venue for trade in trades) > since + overlap:
             self.report(StreamState.GAP, f"more than {most} trades were missed; the oldest of them are left out")
-        self._take(sorted(trades, key=_time), newest - self._site.settings.overlap if newest is not None else None)
+        self._take(sorted(trades, key=_time), since)
+        if trades:
+            self._resume.read_to(max(trade.ts_venue for trade in trades))
 
     def process(self, data: Data) -> None:
         """Deliver the trades that were not seen."""
@@ -67,7 +77,7 @@ class TradesFeed(Feed):
             return
         trades = [event for event in data.events if type(event) is Trade and self._is_ours(event)]
         if self._missing:
-            self._take(sorted(trades, key=_time), self._newest and self._newest - self._site.settings.overlap)
+            self._take(sorted(trades, key=_time), self._resume.since)
         else:
             for trade in trades:
                 self._note(trade)
@@ -82,8 +92,8 @@ class TradesFeed(Feed):
             consumer.put_trade(self.key, trade)
 
     def _note(self, trade: Trade) -> bool:
-        if self._newest is None or trade.ts_venue > self._newest:
-            self._newest = trade.ts_venue
+        if self._resume.newest is None or trade.ts_venue > self._resume.newest:
+            self._resume.newest = trade.ts_venue
         return self._seen.add(trade.trade_id)
 
     def replay(self, stream: EventStream) -> None:
