@@ -378,8 +378,14 @@ class Watch:
 
     def __init__(self, target: Target) -> None:
         self._target = target
+        self._stream: EventStream | None = None
         self.events: list[Event] = []
         self.error: Exception | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing that it follows is lost now; what was lost before has been caught up with."""
+        return self._stream is not None and self._stream.status in {StreamState.LIVE, StreamState.RESYNCED}
 
     def of(self, kind: type[T]) -> list[T]:
         """Return the events of one type, in order."""
@@ -402,6 +408,7 @@ class Watch:
 
     async def follow(self, events: EventStream) -> None:
         """Read to the end."""
+        self._stream = events
         try:
             async for event in events:
                 self.events.append(event)

@@ -63,6 +63,22 @@ class History:
         for _ in range(steps):
             self.step()
 
+    def end_with_a_balance(self) -> None:
+        """Move money last, so that what a venue told of the balance was told at this moment, not before time passed."""
+        self.steps.append(self._transfer(self.target.market))
+
+    def realize(self) -> None:
+        """Whatever the dice say: hold a position over the turn of an hour, be charged for it, and trade again."""
+        market = self.target.market
+        self.target.control.set_funding_rate(self.target.symbol_of(market), Decimal("0.0003"))
+        side = self._side()
+        for _ in range(2):
+            size = self.size(market)
+            self.target.submit(side, size, market=market)
+            self.steps.append(f"{side} {size} {market} at market")
+            self.target.advance(timedelta(hours=1))
+        self.steps.append(f"funding of {market} became 0.0003, and an hour passed after each of the two")
+
     def __str__(self) -> str:
         return "the last steps of the history: " + "; ".join(self.steps[-12:])
 

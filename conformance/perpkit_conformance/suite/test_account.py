@@ -185,6 +185,7 @@ async def test_the_last_balance_of_the_stream_is_the_ledgers(target: Target, ven
         for _ in range(6):
             history.run(6)
             await target.breathe(3)
+        history.end_with_a_balance()
 
         def last() -> Balance | None:
             return next((each for each in reversed(watch.of(Balance)) if each.asset == settle), None)

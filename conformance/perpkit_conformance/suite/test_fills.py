@@ -419,7 +419,9 @@ async def test_fills_fees_and_funding_make_the_balance(target: Target, venue: Ve
     """From what the plugin returned alone, beside the deposits: PnL - fees + funding is the change of the balance."""
     history = History(target, f"identity {number}")
     history.begin()
-    history.run(60)
+    history.run(30)
+    history.realize()
+    history.run(30)
     fills = await target.run(venue.fetch_fills())
     payments = await target.run(venue.fetch_funding_payments())
     positions = await target.run(venue.fetch_positions())

@@ -123,6 +123,9 @@ def _disturb(target: Target, history: History) -> None:
 
 async def _told_all(target: Target, watch: Watch) -> None:
     truth = target.truth()
+    # The last connection may have broken a moment ago, which takes a breath to be noticed.
+    await target.breathe(10)
+    await watch.until(lambda: watch.is_whole, "the stream is back")
     await watch.until(lambda: len(watch.of(Fill)) >= len(truth.fills()), f"{len(truth.fills())} fills")
     payments = len(truth.funding_payments())
     await watch.until(lambda: len(watch.of(FundingPayment)) >= payments, f"{payments} funding payments")
