@@ -320,6 +320,8 @@ class Link:
             work["keep alive"] = self._keep_alive(session, source, traits.keepalive_interval)
         if traits.sign_in_again_after is not None:
             work["sign in again"] = self._sign_in_again(session, source, traits.sign_in_again_after)
+        if traits.renew_after is not None:
+            work["renew"] = self._renew(session, traits.renew_after)
         return work
 
     def _loss_of(self, session: _Session) -> PerpkitError:
@@ -608,6 +610,14 @@ class Link:
             await self._clock.sleep(every.total_seconds())
             if session.signed_in:
                 await self._sign_in(session, source, again=True)
+
+    async def _renew(self, session: _Session, after: timedelta) -> None:
+        """End a connection that is signed in before its sign-in runs out; the next one follows at once."""
+        while True:
+            await self._clock.sleep(after.total_seconds())
+            if session.signed_in:
+                session.closing = "it is made again before its sign-in runs out"
+                return
 
     async def _keep_alive(self, session: _Session, source: StreamSource, every: timedelta) -> None:
         while True:

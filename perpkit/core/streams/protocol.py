@@ -69,6 +69,8 @@ class StreamTraits:
         max_connects: So many connection attempts ...
         connects_per: ... in so long.
         sign_in_again_after: Sign in again on a live connection so often; None when once is enough.
+        renew_after: Make a connection with private topics again so often, for venues whose subscriptions end with the
+            token that they were made with. What happens meanwhile is caught up with, as after any loss.
         book_resync: After a gap in a book: subscribe to it again, or fetch it by REST.
     """
 
@@ -79,6 +81,7 @@ class StreamTraits:
     max_connects: int = 20
     connects_per: timedelta = timedelta(seconds=60)
     sign_in_again_after: timedelta | None = None
+    renew_after: timedelta | None = None
     book_resync: Literal["resubscribe", "rest"] = "resubscribe"
 
 

@@ -452,6 +452,28 @@ async def test_the_sign_in_is_renewed_in_time_without_a_gap():
         assert await read(stream) == []
 
 
+async def test_a_connection_is_made_again_before_its_token_runs_out():
+    """Where subscriptions end with their token: a new connection at once, with a new sign-in, and nothing is missed."""
+    async with Rig(traits=StreamTraits(renew_after=timedelta(hours=5))) as rig:
+        stream = await rig.open(FILLS)
+        await read(stream)
+        rig.reads.state["fetch_fills"] = [fill("f1", 1)]
+        await rig.advance(5 * 3600, step=600)
+        events = await read(stream)
+        assert states(events) == [LOST, RESYNCED]
+        assert data(events) == [fill("f1", 1)]
+        assert rig.source.sign_ins == 2
+        assert len(rig.connector.connections) == 2
+
+
+async def test_a_connection_without_a_sign_in_is_not_made_again():
+    """Market data carry no token, so nothing of theirs runs out."""
+    async with Rig(traits=StreamTraits(renew_after=timedelta(hours=5))) as rig:
+        await rig.open(TRADES)
+        await rig.advance(11 * 3600, step=600)
+        assert len(rig.connector.connections) == 1
+
+
 async def test_signed_out_means_signing_in_subscribing_and_catching_up():
     """The venue forgot us mid-connection: what was missed is fetched, on the same connection; public data go on."""
     async with Rig() as rig:

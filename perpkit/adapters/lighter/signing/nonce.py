@@ -1,0 +1,104 @@
+"""
+Nonces: one counter for each API key, handed out one at a time, and never guessed.
+
+The venue takes exactly the last nonce plus one. A transaction that its API refuses uses none; one that it took does,
+with exceptions (it had expired, or a resting order lacked margin) that no answer tells of. So the counter is read from
+the venue at the start, whenever an outcome is unknown, and whenever the venue finds a nonce wrong.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+
+from perpkit.adapters.lighter.config import VENUE
+
+log = logging.getLogger(__name__)
+
+_ORDERS_KEPT = 20_000
+
+
+class NonceLane:
+    """
+    The nonces of one API key.
+
+    Args:
+        read: Asks the venue for the next nonce of the key.
+    """
+
+    def __init__(self, key_index: int, read: Callable[[int], Awaitable[int]]) -> None:
+        self.key_index = key_index
+        self._read = read
+        self._next: int | None = None
+        self._lock = asyncio.Lock()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether something of this key is on its way."""
+        return self._lock.locked()
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[NonceLane]:
+        """Wait for the key to be free, and keep it until what was sent with it is answered."""
+        async with self._lock:
+            yield self
+
+    async def next(self) -> int:
+        """
+        Return the nonce to sign with; the same one until :meth:`used` or :meth:`forget`. Call it within the turn.
+
+        Raises:
+            PerpkitError: It has to be read and the read fails.
+        """
+        if self._next is None:
+            self._next = await self._read(self.key_index)
+        return self._next
+
+    def used(self, count: int) -> None:
+        """So many transactions were taken."""
+        if self._next is not None:
+            self._next += count
+
+    def forget(self, why: str) -> None:
+        """What the venue made of the last one is not known: read the counter before the next."""
+        log.info("%s: the nonce of API key %d is read anew: %s", VENUE, self.key_index, why)
+        self._next = None
+
+
+class NonceLanes:
+    """
+    The lanes of all keys, used in turn so that several orders can be on their way at once.
+
+    What follows an order (its cancel, its amendment) goes through the key that sent it, since only within one key does
+    the venue keep the order of what it was sent.
+    """
+
+    def __init__(self, key_indexes: Sequence[int], read: Callable[[int], Awaitable[int]]) -> None:
+        self._lanes = [NonceLane(each, read) for each in key_indexes]
+        self._turn = 0
+        self._by_order: OrderedDict[int, NonceLane] = OrderedDict()
+
+    def pick(self, orders: Sequence[int] = ()) -> NonceLane:
+        """
+        Return the lane for a transaction: that of the order concerned, else the next one, a free one first.
+
+        Args:
+            orders: Numbers of the orders concerned, of either kind.
+        """
+        for order in orders:
+            if (known := self._by_order.get(order)) is not None:
+                return known
+        ahead = self._lanes[self._turn :] + self._lanes[: self._turn]
+        chosen = next((lane for lane in ahead if not lane.is_busy), ahead[0])
+        self._turn = (self._lanes.index(chosen) + 1) % len(self._lanes)
+        return chosen
+
+    def remember(self, order: int, lane: NonceLane) -> None:
+        """Keep which key sent an order."""
+        if len(self._lanes) > 1 and order:
+            self._by_order[order] = lane
+            if len(self._by_order) > _ORDERS_KEPT:
+                self._by_order.popitem(last=False)

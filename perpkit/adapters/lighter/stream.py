@@ -1,0 +1,395 @@
+"""
+Lighter's words for streams: topics, the frames that subscribe, and what an incoming frame means. No sockets, no book
+logic.
+
+``{"type":"subscribe","channel":"order_book/0"}`` goes out; ``{"channel":"order_book:0","type":"subscribed/order_book",
+…}`` comes back with the state, then ``update/order_book`` with changes. There is no sign-in: each private channel is
+subscribed to with an auth token in its own frame.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple, Protocol
+
+import msgspec
+
+from perpkit.adapters.lighter import decode, decode_account, endpoints, schema
+from perpkit.adapters.lighter.config import VENUE
+from perpkit.adapters.lighter.endpoints import Channels
+from perpkit.adapters.lighter.errors import ALREADY_SUBSCRIBED, NOT_SUBSCRIBED, venue_error
+from perpkit.adapters.lighter.listings import Listings
+from perpkit.adapters.lighter.session import Session
+from perpkit.core.errors import AuthError, CapabilityError, CredentialsError, DecodeError
+from perpkit.core.models import Channel, Event, Market, Order, Subscription, Ticker
+from perpkit.core.streams.protocol import (
+    Ack,
+    Closing,
+    Data,
+    Frame,
+    Incoming,
+    Refusal,
+    Reply,
+    StreamEndpoint,
+    StreamTraits,
+    Topic,
+)
+from perpkit.core.transport import loose_json, wire_json
+from perpkit.core.transport.redact import Redactor, Secret
+
+log = logging.getLogger(__name__)
+
+PUBLIC_CONNECTION = "main"
+PRIVATE_CONNECTION = "private"
+"""Private channels have a connection of their own, so that refused credentials don't stop market data."""
+
+_PING: Final = wire_json.dumps({"type": "ping"}).decode()
+_PONG: Final = wire_json.dumps({"type": "pong"}).decode()
+
+_TRAITS: Final = StreamTraits(
+    # The server closes what it hears nothing from for two minutes, and answers our pings.
+    silence_timeout=timedelta(seconds=75),
+    keepalive_interval=endpoints.WS_KEEPALIVE,
+    max_topics_per_connection=endpoints.MAX_TOPICS,
+    # The least of the figures published in 2026.
+    max_connects=80,
+    connects_per=timedelta(minutes=1),
+    renew_after=endpoints.STREAM_LIFE,
+    book_resync="resubscribe",
+)
+
+_CHANNEL_KEY = '"channel":"'
+_LOOSE_CHANNEL_KEY = '"channel": "'
+
+_TOPICS: Final[Mapping[Channel, tuple[str, ...]]] = {
+    Channel.BOOK: (Channels.BOOK,),
+    Channel.TRADES: (Channels.TRADES,),
+    Channel.TICKER: (Channels.STATS, Channels.TICKER),
+    Channel.FUNDING: (Channels.STATS,),
+    # A transaction that the sequencer refused makes no order; only account_tx tells of it.
+    Channel.ORDERS: (Channels.ORDERS, Channels.TXS),
+    Channel.FILLS: (Channels.FILLS,),
+    Channel.POSITIONS: (Channels.POSITIONS,),
+    Channel.BALANCES: (Channels.USER_STATS,),
+}
+
+
+class RefusedOrders(Protocol):
+    """Turns transactions that the sequencer refused into the orders that they were to make."""
+
+    def refused_order(self, row: schema.Tx, market: Market | None = None) -> Order | None:
+        """Return the order; None for anything else."""
+        ...
+
+
+class _Route(NamedTuple):
+    """How the frames of one family of channels are read."""
+
+    frame: type[Any]
+    decoder: msgspec.json.Decoder[Any]
+    events: Callable[[Any, datetime], Sequence[Event]]
+
+
+class LighterStream:
+    """One ``open_stream``'s words."""
+
+    def __init__(
+        self, *, url: str, listings: Listings, session: Session, orders: RefusedOrders, redactor: Redactor
+    ) -> None:
+        self._url = url
+        self._listings = listings
+        self._session = session
+        self._orders = orders
+        self._redactor = redactor
+        self._account: int | None = None
+        self._token: Secret | None = None
+        self._asked: dict[str, str] = {}
+        """Channels whose answer is due, by the name that it will bear; a private one's refusal does not say whose."""
+        self._unlisted: set[int] = set()
+        self._newly_listed: int | None = None
+        self._tickers: dict[str, Ticker] = {}
+        self._routes: dict[str, _Route] = {
+            family: _Route(frame, loose_json.decoder(frame), events)
+            for family, frame, events in (
+                (Channels.BOOK, schema.BookFrame, self._book),
+                (Channels.TRADES, schema.TradeFrame, self._trades),
+                (Channels.TICKER, schema.TickerFrame, self._quotes),
+                (Channels.STATS, schema.StatsFrame, self._stats),
+                (Channels.ORDERS, schema.OrdersFrame, self._order_rows),
+                (Channels.FILLS, schema.FillsFrame, self._fills),
+                (Channels.POSITIONS, schema.PositionsFrame, self._positions),
+                (Channels.USER_STATS, schema.UserStatsFrame, self._balance),
+                (Channels.TXS, schema.TxsFrame, self._txs),
+            )
+        }
+
+    # Words that go out
+
+    @property
+    def traits(self) -> StreamTraits:
+        """How the venue's sockets behave."""
+        return _TRAITS
+
+    async def endpoint(self, connection: str) -> StreamEndpoint:
+        """Return the one address; what is private is told apart by the token in each subscription."""
+        return StreamEndpoint(self._url)
+
+    def topics(self, subscription: Subscription) -> Sequence[Topic]:
+        """
+        Return the channels that serve a subscription, by the names that their frames bear.
+
+        Raises:
+            CapabilityError: None does: the core polls.
+            CredentialsError: The channel is private and there are no credentials.
+        """
+        families = _TOPICS.get(subscription.channel)
+        if families is None:
+            msg = f"{VENUE} streams no {subscription.channel} by themselves"
+            raise CapabilityError(msg, venue=VENUE, operation="open_stream")
+        if subscription.channel.is_private:
+            if self._session.tokens is None:
+                msg = f"channel {subscription.channel} needs credentials: set api_private_key or readonly_token"
+                raise CredentialsError(msg, venue=VENUE, operation="open_stream")
+            # The account's number may have to be looked up first, so the name is completed when it is subscribed to.
+            return [Topic(family, private=True, connection=PRIVATE_CONNECTION) for family in families]
+        if subscription.market is None:
+            raise CapabilityError(
+                f"channel {subscription.channel} needs a market", venue=VENUE, operation="open_stream"
+            )
+        index = self._listings.of(subscription.market).index
+        return [Topic(f"{family}:{index}", connection=PUBLIC_CONNECTION) for family in families]
+
+    async def sign_in(self, connection: str, request_id: int) -> Frame | None:
+        """Get a fresh token ready for the subscriptions that follow; the venue has no frame for it."""
+        if connection == PRIVATE_CONNECTION and self._session.tokens is not None:
+            self._account = await self._session.account_index()
+            self._token = await self._session.tokens.token(endpoints.STREAM_LIFE + endpoints.TOKEN_RENEWED_BEFORE)
+        return None
+
+    def subscribe(self, topic: Topic, request_id: int) -> Frame:
+        """Return the frame that subscribes; it bears no number, the answer is known by the channel's name."""
+        self._asked[topic.name] = topic.name
+        frame: dict[str, Any] = {"type": "subscribe", "channel": self._outward(topic)}
+        if topic.private and self._token is not None:
+            frame["auth"] = self._token.reveal()
+        return wire_json.dumps(frame).decode()
+
+    def unsubscribe(self, topic: Topic, request_id: int) -> Frame:
+        """Return the frame that unsubscribes."""
+        return wire_json.dumps({"type": "unsubscribe", "channel": self._outward(topic)}).decode()
+
+    def keepalive(self) -> Frame | None:
+        """Return a ping: the venue counts the frames that it gets, not those that it sends."""
+        return _PING
+
+    def _outward(self, topic: Topic) -> str:
+        return f"{topic.name}/{self._account}" if topic.private else topic.name.replace(":", "/", 1)
+
+    # Words that come in
+
+    def decode(self, frame: Frame, received: datetime) -> Sequence[Incoming]:
+        """
+        Turn one frame into what it means.
+
+        A frame with data is read once, by the type that its channel's name tells; the name is found by looking, without
+        parsing. Whatever doesn't fit that way is read again, slowly and tolerantly.
+
+        Raises:
+            DecodeError: It can't be read.
+        """
+        text = frame if isinstance(frame, str) else _text(frame)
+        name = _channel_of(text)
+        route = self._routes.get(name.partition(":")[0]) if name else None
+        if route is None or loose_json.may_hold_non_finite(text):
+            return self._slowly(text, received)
+        try:
+            row = route.decoder.decode(text)
+        except (msgspec.MsgspecError, RecursionError):
+            return self._slowly(text, received)
+        if row.channel != name or "/" not in row.type:
+            return self._slowly(text, received)
+        return self._taken(row, route, received)
+
+    def _slowly(self, text: str, received: datetime) -> Sequence[Incoming]:
+        head = self._read(schema.Head, text, "a frame")
+        if head.error is not None or head.type == "error":
+            return self._refusals(head)
+        if head.type == "ping":
+            return (Reply(_PONG),)
+        if head.type == "shutdown":
+            return (Closing("the venue shuts this connection down"),)
+        if head.type == "unsubscribed":
+            return (Ack(None, self._topic(head.channel)),)
+        family = head.channel.partition(":")[0]
+        route = self._routes.get(family)
+        if route is None or "/" not in head.type:
+            return ()
+        return self._taken(self._read(route.frame, text, f"channel {family}"), route, received)
+
+    def _taken(self, row: Any, route: _Route, received: datetime) -> Sequence[Incoming]:
+        topic = self._topic(row.channel)
+        self._asked.pop(topic, None)
+        events = route.events(row, received)
+        first = row.type.startswith("subscribed/")
+        if self._newly_listed is not None:
+            # What happened on a market listed since must not be lost: read it by REST, which reads the listing again.
+            index, self._newly_listed = self._newly_listed, None
+            return (Closing(f"market {index} is not among those held; reading what happened on it by REST"),)
+        if events:
+            backlog = first and topic.startswith((Channels.TRADES, Channels.FILLS))
+            return (Data(topic, events, backlog=backlog),)
+        # The first frame confirms the subscription, whatever it holds.
+        return (Ack(None, topic),) if first else ()
+
+    def _topic(self, channel: str) -> str:
+        """Return a topic's name: private ones go without the account's number, of which there is one."""
+        family, _, key = channel.replace("/", ":").partition(":")
+        return family if family.startswith(("account_", "user_")) else f"{family}:{key}"
+
+    def _refusals(self, head: schema.Head) -> Sequence[Incoming]:
+        """
+        Return what an error frame means. It bears no number: some name their channel, and one about a token is about
+        all private channels whose answer is due.
+        """
+        error = head.error
+        if isinstance(error, schema.WsError):
+            code, message = error.code, error.message
+        else:
+            code, message = head.code, error or head.message
+        message = self._redactor.text(message)
+        failure = venue_error(code, message, status=None, operation="stream")
+        already = code in {ALREADY_SUBSCRIBED, NOT_SUBSCRIBED}
+        named = message.rpartition(" : ")[2].strip() if " : " in message else ""
+        if named:
+            return (Refusal(None, failure, topic=self._topic(named), already=already),)
+        if isinstance(failure, AuthError):
+            if self._token is not None and self._session.tokens is not None:
+                self._session.tokens.drop(self._token)
+            due = [topic for topic in self._asked if topic.startswith(("account_", "user_"))]
+            for topic in due:
+                del self._asked[topic]
+            if due:
+                return tuple(Refusal(None, failure, topic=topic) for topic in due)
+        return (Refusal(None, failure, already=already),)
+
+    def _read(self, type_: type[Any], text: str, what: str) -> Any:
+        return loose_json.read(type_, text, what=what, venue=VENUE, redactor=self._redactor)
+
+    # Payloads
+
+    def _held(self, index: int) -> Market | None:
+        """Return the market of a payload; None for what is no perpetual, and for a number that isn't held."""
+        market = self._listings.held(index)
+        if market is None and 0 <= index < endpoints.ALL_MARKETS and index not in self._unlisted:
+            self._unlisted.add(index)
+            self._newly_listed = index
+            log.warning("%s streams market %d, which is not among those held; catching up by REST", VENUE, index)
+        return market
+
+    def _of_channel(self, channel: str) -> Market | None:
+        key = channel.rpartition(":")[2]
+        return self._held(int(key)) if key.isascii() and key.isdecimal() else None
+
+    def _book(self, frame: schema.BookFrame, received: datetime) -> Sequence[Event]:
+        market = self._of_channel(frame.channel)
+        return (decode.book_frame(frame, market, received),) if market is not None else ()
+
+    def _trades(self, frame: schema.TradeFrame, received: datetime) -> Sequence[Event]:
+        rows = sorted((*(frame.trades or ()), *(frame.liquidation_trades or ())), key=lambda row: row.trade_id)
+        return [decode.trade(row, market, received) for row, market in self._with_markets(rows)]
+
+    def _quotes(self, frame: schema.TickerFrame, received: datetime) -> Sequence[Event]:
+        market = self._of_channel(frame.channel)
+        if market is None:
+            return ()
+        bid, ask = frame.ticker.b or schema.Quote(), frame.ticker.a or schema.Quote()
+        known = self._tickers.get(market.id) or Ticker(market_id=market.id, ts_received=received)
+        return (
+            self._told(
+                market,
+                known,
+                bid_price=decode.positive(bid.price, "bid"),
+                ask_price=decode.positive(ask.price, "ask"),
+                ts_venue=decode.moment(frame.timestamp),
+                ts_received=received,
+            ),
+        )
+
+    def _stats(self, frame: schema.StatsFrame, received: datetime) -> Sequence[Event]:
+        row = frame.market_stats
+        market = self._held(row.market_id)
+        if market is None:
+            return ()
+        known = self._tickers.get(market.id) or Ticker(market_id=market.id, ts_received=received)
+        ticker = self._told(
+            market,
+            known,
+            last_price=decode.positive(row.last_trade_price, "last_trade_price"),
+            mark_price=decode.positive(row.mark_price, "mark_price"),
+            index_price=decode.positive(row.index_price, "index_price"),
+            volume_24h=row.daily_base_token_volume,
+            notional_24h=row.daily_quote_token_volume,
+            ts_venue=decode.moment(frame.timestamp),
+            ts_received=received,
+        )
+        rate = decode.funding_from_stats(row, frame.timestamp, market, received)
+        return (ticker, rate) if rate is not None else (ticker,)
+
+    def _told(self, market: Market, known: Ticker, **changes: Any) -> Ticker:
+        """Return a market's prices after one of the two channels that tell of them did."""
+        ticker = self._tickers[market.id] = Ticker.trusted(**{**known.__dict__, **changes})
+        return ticker
+
+    def _order_rows(self, frame: schema.OrdersFrame, received: datetime) -> Sequence[Event]:
+        life = self._session.settings.order_life
+        return [
+            decode_account.order(row, market, received, life=life)
+            for rows in (frame.orders or {}).values()
+            for row in rows or ()
+            if (market := self._held(row.market_index)) is not None
+        ]
+
+    def _fills(self, frame: schema.FillsFrame, received: datetime) -> Sequence[Event]:
+        account = self._account
+        if account is None:
+            return ()
+        listed = frame.trades or []
+        rows = listed if isinstance(listed, list) else [row for rows in listed.values() for row in rows or ()]
+        rows = sorted(rows, key=lambda row: row.trade_id)
+        return [decode_account.fill(row, market, received, account) for row, market in self._with_markets(rows)]
+
+    def _positions(self, frame: schema.PositionsFrame, received: datetime) -> Sequence[Event]:
+        # Changed rows only: what is absent from a frame is left as it is, and reconciled by REST.
+        rows = (frame.positions or {}).values()
+        return [decode_account.position(row, market, received) for row, market in self._with_markets(rows)]
+
+    def _balance(self, frame: schema.UserStatsFrame, received: datetime) -> Sequence[Event]:
+        return (decode_account.balance(frame.stats, frame.timestamp, received),)
+
+    def _txs(self, frame: schema.TxsFrame, received: datetime) -> Sequence[Event]:
+        refused = (self._orders.refused_order(row) for row in frame.txs or ())
+        return [order for order in refused if order is not None]
+
+    def _with_markets(self, rows: Iterable[Any]) -> Iterator[tuple[Any, Market]]:
+        for row in rows:
+            market = self._held(row.market_id)
+            if market is not None:
+                yield row, market
+
+
+def _channel_of(text: str) -> str:
+    for key in (_CHANNEL_KEY, _LOOSE_CHANNEL_KEY):
+        start = text.find(key)
+        if start >= 0:
+            start += len(key)
+            return text[start : text.find('"', start)]
+    return ""
+
+
+def _text(frame: bytes) -> str:
+    try:
+        return frame.decode()
+    except UnicodeDecodeError as error:
+        raise DecodeError("a frame is not UTF-8 text", venue=VENUE) from error
