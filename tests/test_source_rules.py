@@ -27,6 +27,7 @@ ALLOWED: dict[str, dict[tuple[str, str], str]] = {
             "bad_settings",
             "wrong_environment",
             "error_replies",
+            "error_classes",
             "hurry",
             "live_settings",
             "live_addresses",

@@ -9,10 +9,27 @@ A hook is its own name; the rest is written ``channel:book``, ``order_type:limit
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from perpkit.core.capabilities import Capabilities
+
+FEATURES: Mapping[str, str] = MappingProxyType(
+    {
+        "sign_in": "a request that signs in, whose token ends",
+        "sub_keys": "a second key that acts for the account",
+        "keys_apart": "an account that is named apart from its key, so that another account's key can be tried on it",
+        "malformed_credentials": "credentials with a form, so that nonsense can be told before it is sent",
+        "environments_apart": "credentials or signatures that hold in one environment only",
+        "error_codes": "a documented list of error codes",
+        "accept_window": "an order that the venue does not take any more after a time that we choose",
+        "private_reads": "anything of an account that can be read",
+        "several_funding_periods": "markets with different funding periods",
+    }
+)
+"""What a venue may have or lack beside what plugins claim; a profile's ``not_offered`` may name these too."""
 
 _PLUMBING = frozenset({"describe_venue", "start", "stop"})
 """Hooks that nobody chooses a venue by."""

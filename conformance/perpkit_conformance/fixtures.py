@@ -114,6 +114,29 @@ def require(request: pytest.FixtureRequest, claim: str) -> None:
     gap(request.node, Outcome.NOT_IMPLEMENTED, f"the plugin does not claim {claim}")
 
 
+def has(request: pytest.FixtureRequest, feature: str, there: object) -> None:
+    """
+    Skip the running test unless the venue has something that no plugin claims; the card shows whose gap it is.
+
+    Args:
+        feature: One of :data:`perpkit_conformance.claims.FEATURES`.
+        there: What the profile gives for it; nothing where the venue has none of it.
+    """
+    from perpkit_conformance.claims import FEATURES  # noqa: PLC0415 - as above
+
+    profile: VenueProfile = request.getfixturevalue("venue_profile")
+    meaning = FEATURES[feature]
+    if there:
+        return
+    if feature in profile.not_offered:
+        gap(request.node, Outcome.NOT_OFFERED, f"{feature}: {profile.not_offered[feature]}")
+    gap(
+        request.node,
+        Outcome.NOT_RUN,
+        f"the profile neither gives {meaning}, nor says under not_offered[{feature!r}] that the venue has none",
+    )
+
+
 def prove(request: pytest.FixtureRequest, *claims: str) -> None:
     """Count the running test as evidence for claims that only it knows when it runs, such as intervals of candles."""
     request.node.user_properties.append((NEEDS, list(claims)))

@@ -20,7 +20,7 @@ from typing import Any, Protocol, Self
 
 from perpkit.core import plugins
 from perpkit.core.capabilities import VenueDescription
-from perpkit.core.errors import ConfigError
+from perpkit.core.errors import ConfigError, PerpkitError
 from perpkit.core.opening import open_venue
 from perpkit.core.venue import Venue
 from perpkit.sim.control import Control
@@ -112,8 +112,8 @@ class VenueProfile(ABC):
             two, with different funding periods where the venue has such.
         settle_asset: What PnL is paid in.
         contract: What the venue publishes of its wire; None where it publishes nothing.
-        not_offered: Claims (see :mod:`perpkit_conformance.claims`) that the venue itself has nothing for, with the
-            reason. A plugin that claims one all the same fails.
+        not_offered: Claims and features (see :mod:`perpkit_conformance.claims`) that the venue itself has nothing for,
+            with the reason. A plugin that claims one all the same fails.
         http_faults: Where a fault strikes the request behind a hook: ``{"place_order": "POST /v1/orders"}``.
         frame_faults: Where a fault strikes a channel's frames: ``{"orders": "orders.*"}``.
         unpublished: Fields of models that the venue publishes nowhere, so that None is right, with the reason:
@@ -176,6 +176,10 @@ class VenueProfile(ABC):
 
     def error_replies(self) -> Mapping[str, tuple[int, str]]:
         """Return status and body of each documented error, by the venue's code."""
+        return {}
+
+    def error_classes(self) -> Mapping[str, type[PerpkitError]]:
+        """Return the class that a documented error must come as, by the venue's code, where its meaning leaves one."""
         return {}
 
     def hurry(self, limit: timedelta) -> dict[str, Any]:

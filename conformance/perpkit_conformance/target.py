@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from perpkit.core.clock import Clock
-from perpkit.core.errors import PerpkitError
+from perpkit.core.errors import ConfigError, PerpkitError
 from perpkit.core.models import (
     Channel,
     Event,
@@ -255,15 +255,23 @@ class Target:
             fields: Of the fault: times, skip, status, retry_after, body, delay_ms, close_code.
 
         Raises:
-            KeyError: The profile does not say where that is.
+            ConfigError: The profile does not say where that is.
         """
         name = str(what)
         if name == "connect":
             return self.control.inject(action, target=FaultTarget.CONNECT, match="*", **fields)
         if isinstance(what, Channel) or name.startswith("channel:"):
-            match = self.profile.frame_faults[name.removeprefix("channel:")]
+            match = self._place("frame_faults", name.removeprefix("channel:"))
             return self.control.inject(action, target=FaultTarget.FRAME, match=match, **fields)
-        return self.control.inject(action, target=FaultTarget.HTTP, match=self.profile.http_faults[name], **fields)
+        return self.control.inject(action, target=FaultTarget.HTTP, match=self._place("http_faults", name), **fields)
+
+    def _place(self, mapping: str, name: str) -> str:
+        places: Mapping[str, str] = getattr(self.profile, mapping)
+        if name not in places:
+            raise ConfigError(
+                f"the profile of {self.profile.name} does not say where {name} passes: {mapping}[{name!r}]"
+            )
+        return places[name]
 
     @asynccontextmanager
     async def watch(

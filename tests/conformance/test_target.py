@@ -15,7 +15,7 @@ from perpkit_conformance.profiles.paradex import ParadexProfile
 from perpkit_conformance.target import Target, Watch
 
 from perpkit.adapters.paradex.venue import ParadexVenue
-from perpkit.core.errors import AuthError, CredentialsError, RequestTimeoutError, StreamError, VenueError
+from perpkit.core.errors import AuthError, ConfigError, CredentialsError, RequestTimeoutError, StreamError, VenueError
 from perpkit.core.hookspecs import hookimpl
 from perpkit.core.models import Fill, OrderIntent, Side, StreamState
 from perpkit.core.transport.retry import ONCE, Effect
@@ -124,7 +124,7 @@ async def test_a_fault_strikes_where_the_profile_says(target):
     with pytest.raises(VenueError):
         await venue.fetch_positions()
     assert fault.hits == 1
-    with pytest.raises(KeyError):
+    with pytest.raises(ConfigError, match="does not say where"):
         target.inject("fetch_weather", "status")
 
 

@@ -16,6 +16,13 @@ from typing import Any, cast
 import msgspec
 
 import perpkit.sim.venues.paradex as local_paradex
+from perpkit.core.errors import (
+    AuthError,
+    OrderNotFoundError,
+    PerpkitError,
+    UnknownMarketError,
+    VenueUnavailableError,
+)
 from perpkit.sim.clock import SimClock
 from perpkit.sim.venues.paradex import LocalParadex
 from perpkit_conformance.contract import Contract, JsonRpc, OpenApi, load_json, load_yaml, overlay
@@ -191,6 +198,17 @@ class ParadexProfile(VenueProfile):
         return {
             code: (400, msgspec.json.encode({"error": code, "message": f"made up for {code}"}).decode())
             for code in codes
+        }
+
+    def error_classes(self) -> Mapping[str, type[PerpkitError]]:
+        """Return what the names of the contract's list leave no doubt about."""
+        return {
+            **dict.fromkeys(("INVALID_TOKEN", "UNAUTHORIZED_ERROR", "NOT_ONBOARDED", "INVALID_TOKEN_SCOPE"), AuthError),
+            **dict.fromkeys(("INVALID_SUBKEY", "IP_NOT_ALLOWED", "ACCOUNT_NOT_FOUND"), AuthError),
+            **dict.fromkeys(("ORDER_ID_NOT_FOUND", "CLIENT_ORDER_ID_NOT_FOUND"), OrderNotFoundError),
+            **dict.fromkeys(("MARKET_NOT_FOUND", "INVALID_SYMBOL"), UnknownMarketError),
+            **dict.fromkeys(("SYSTEM_STATUS_POST_ONLY", "SYSTEM_STATUS_CANCEL_ONLY"), VenueUnavailableError),
+            **dict.fromkeys(("SERVICE_UNAVAILABLE", "GEO_IP_BLOCK"), VenueUnavailableError),
         }
 
     def hurry(self, limit: timedelta) -> dict[str, Any]:

@@ -118,15 +118,26 @@ class Answer:
             self.target.control.faults.remove(fault.id)
 
 
-async def recorded(target: Target, hook: str, call: Callable[[], Awaitable[Any]]) -> tuple[Any, Answer]:
-    """Call, and return what came together with the venue's last answer to the hook's request."""
+async def recorded(
+    target: Target, hook: str, call: Callable[[], Awaitable[Any]], *, rows: bool = False
+) -> tuple[Any, Answer]:
+    """
+    Call, and return what came together with the venue's last answer to the hook's request.
+
+    Args:
+        rows: Of several answers, the last one that has rows, if any has.
+    """
     with target.recordings.during() as part:
         came = await target.run(call())
     wanted = target.profile.http_faults[hook]
-    for reply in reversed(part.replies()):
-        if fnmatchcase(f"{reply.request.method} {urlsplit(reply.request.url).path}", wanted):
-            return came, Answer(target, hook, reply.body)
-    raise AssertionError(f"{hook} was called and no request matches the profile's {wanted!r}")
+    answers = [
+        Answer(target, hook, reply.body)
+        for reply in part.replies()
+        if fnmatchcase(f"{reply.request.method} {urlsplit(reply.request.url).path}", wanted)
+    ]
+    if not answers:
+        raise AssertionError(f"{hook} was called and no request matches the profile's {wanted!r}")
+    return came, next((each for each in reversed(answers) if rows and each.rows()), answers[-1])
 
 
 def name_of(place: Place) -> str:

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import pytest
 
+from perpkit.core.capabilities import VenueDescription
 from perpkit.core.errors import (
     AuthError,
     ConfigError,
@@ -19,6 +20,7 @@ from perpkit.core.errors import (
 from perpkit.core.models import Order, OrderType, Side
 from perpkit.core.venue import Venue
 from perpkit.sim.faults import Fault
+from perpkit_conformance.fixtures import has
 from perpkit_conformance.suite.calls import PUBLIC, Caller
 from perpkit_conformance.suite.trading import Trader, assert_same, opened_with
 from perpkit_conformance.target import Target
@@ -26,12 +28,12 @@ from perpkit_conformance.target import Target
 PRIVATE_READS = ("fetch_account", "fetch_balances", "fetch_positions", "fetch_open_orders")
 
 
-def _private(venue: Venue) -> str:
-    """Return a private read that the plugin has."""
-    for hook in PRIVATE_READS:
-        if hook in venue.capabilities.hooks:
-            return hook
-    pytest.skip("the plugin reads nothing private")
+@pytest.fixture
+def private(request: pytest.FixtureRequest, description: VenueDescription) -> str:
+    """A private read that the plugin has."""
+    hooks = description.capabilities.hooks
+    has(request, "private_reads", hooks & set(PRIVATE_READS))
+    return next(each for each in PRIVATE_READS if each in hooks)
 
 
 @pytest.mark.rule("signatures-verify")
@@ -57,13 +59,12 @@ async def test_every_kind_of_signed_command_verifies(target: Target, venue: Venu
 
 @pytest.mark.rule("signatures-verify")
 @pytest.mark.needs("place_order")
-async def test_another_accounts_key_signs_nothing(target: Target) -> None:
+async def test_another_accounts_key_signs_nothing(request: pytest.FixtureRequest, target: Target) -> None:
     """The exchange does verify: the first account's address with the second one's key is refused."""
     mine, theirs = target.profile.settings(target.local), target.profile.settings(target.local, account=1)
     secrets = set(target.profile.secrets(target.local))
     mixed = {name: theirs[name] if value in secrets else value for name, value in mine.items()}
-    if mixed in (mine, theirs):
-        pytest.skip("the venue's key and account are one")
+    has(request, "keys_apart", mixed not in (mine, theirs))
     came: object
     try:
         async with opened_with(target, mixed) as venue:
@@ -79,17 +80,18 @@ async def test_another_accounts_key_signs_nothing(target: Target) -> None:
 
 
 @pytest.mark.rule("bad-credentials-are-named")
-async def test_a_malformed_credential_is_named_before_anything_is_sent(target: Target) -> None:
+async def test_a_malformed_credential_is_named_before_anything_is_sent(
+    request: pytest.FixtureRequest, target: Target, private: str
+) -> None:
     """Each kind of nonsense: CredentialsError that names the setting and shows no secret; nothing arrives."""
     bad = target.profile.bad_settings(target.local)
-    if not bad:
-        pytest.skip("the profile lists no malformed credentials")
+    has(request, "malformed_credentials", bad)
     for what, settings in bad.items():
         before = sum(target.arrivals.requests.values()) + target.arrivals.handshakes
         error: Exception | None = None
         try:
             async with opened_with(target, settings) as venue:
-                await target.run(getattr(venue, _private(venue))())
+                await target.run(getattr(venue, private)())
         except PerpkitError as caught:
             error = caught
         after = sum(target.arrivals.requests.values()) + target.arrivals.handshakes
@@ -103,7 +105,7 @@ async def test_a_malformed_credential_is_named_before_anything_is_sent(target: T
 
 
 @pytest.mark.rule("bad-credentials-are-named")
-async def test_padded_credentials_work(target: Target) -> None:
+async def test_padded_credentials_work(target: Target, private: str) -> None:
     """A blank and a line end that came along when a key was copied are no part of it."""
     secrets = set(target.profile.secrets(target.local))
     settings = target.profile.settings(target.local)
@@ -111,13 +113,13 @@ async def test_padded_credentials_work(target: Target) -> None:
     assert padded, "the profile's secrets are not among its settings"
     try:
         async with opened_with(target, {**settings, **padded}) as venue:
-            await target.run(getattr(venue, _private(venue))())
+            await target.run(getattr(venue, private)())
     except PerpkitError as error:
         pytest.fail(f"{', '.join(padded)} with a blank before and a line end behind: {error!r}")
 
 
 @pytest.mark.rule("bad-credentials-are-named")
-async def test_public_data_needs_no_credentials(target: Target) -> None:
+async def test_public_data_needs_no_credentials(target: Target, private: str) -> None:
     """Without any, markets and books come; a private call says what is missing, and sends nothing."""
     target.quote()
     venue = await target.open(key="none")
@@ -126,18 +128,18 @@ async def test_public_data_needs_no_credentials(target: Target) -> None:
         came = await caller.attempt(caller.reads[hook][0])
         assert not isinstance(came, PerpkitError), f"{hook} is public, and without credentials came to {came!r}"
     before = sum(target.arrivals.requests.values())
-    came = await caller.attempt(caller.reads[_private(venue)][0])
+    came = await caller.attempt(caller.reads[private][0])
     assert isinstance(came, ConfigError), f"a private call without credentials came to {came!r}"
     assert sum(target.arrivals.requests.values()) == before, "a private call without credentials was sent"
 
 
 @pytest.mark.rule("bad-credentials-are-named")
 @pytest.mark.needs("place_order")
-async def test_every_kind_of_credential_does_what_it_may(target: Target) -> None:
+async def test_every_kind_of_credential_does_what_it_may(target: Target, private: str) -> None:
     """Each can read; one that may not trade is refused as AuthError or ConfigError, and nothing is placed."""
     for key in target.profile.key_kinds():
         venue = await target.open(key=key)
-        await target.run(getattr(venue, _private(venue))())
+        await target.run(getattr(venue, private)())
         trader = await Trader.of(target, venue)
         # The last one's order may have this moment as its nonce.
         target.advance(timedelta(milliseconds=100))
@@ -152,15 +154,17 @@ async def test_every_kind_of_credential_does_what_it_may(target: Target) -> None
 
 
 @pytest.mark.rule("wrong-environment-is-detected")
-async def test_another_environments_settings_are_refused_with_a_hint(target: Target) -> None:
+async def test_another_environments_settings_are_refused_with_a_hint(
+    request: pytest.FixtureRequest, target: Target, private: str
+) -> None:
     """What is signed for elsewhere is worth nothing here: said as such, and nothing is placed."""
     settings = target.profile.wrong_environment(target.local)
-    if settings is None:
-        pytest.skip("the venue can't tell")
+    has(request, "environments_apart", settings is not None)
+    assert settings is not None
     error: PerpkitError | None = None
     try:
         async with opened_with(target, settings) as venue:
-            await target.run(getattr(venue, _private(venue))())
+            await target.run(getattr(venue, private)())
     except PerpkitError as caught:
         error = caught
     assert isinstance(error, ConfigError | AuthError), f"expected ConfigError or AuthError, came {error!r}"
@@ -173,11 +177,11 @@ async def test_another_environments_settings_are_refused_with_a_hint(target: Tar
 
 
 @pytest.mark.rule("tokens-refresh-early")
-async def test_many_callers_sign_in_once(target: Target) -> None:
+async def test_many_callers_sign_in_once(request: pytest.FixtureRequest, target: Target, private: str) -> None:
     """Ten first calls at once, one sign-in; later calls none."""
-    fault = _count_sign_ins(target)
+    fault = _count_sign_ins(request, target)
     venue = await target.open()
-    read = getattr(venue, _private(venue))
+    read = getattr(venue, private)
     await target.run(asyncio.gather(*(read() for _ in range(10))))
     assert fault.hits <= 1, f"ten callers made {fault.hits} sign-ins"
     for _ in range(5):
@@ -186,18 +190,19 @@ async def test_many_callers_sign_in_once(target: Target) -> None:
     assert fault.hits <= 1, f"{fault.hits} sign-ins within half a minute"
 
 
-def _count_sign_ins(target: Target) -> Fault:
-    if "sign_in" not in target.profile.http_faults:
-        pytest.skip("the venue has no sign-in")
+def _count_sign_ins(request: pytest.FixtureRequest, target: Target) -> Fault:
+    has(request, "sign_in", "sign_in" in target.profile.http_faults)
     return target.inject("sign_in", "extra_fields", times=None)
 
 
 @pytest.mark.rule("tokens-refresh-early")
-async def test_an_hour_of_reads_meets_no_refusal_and_few_sign_ins(target: Target) -> None:
+async def test_an_hour_of_reads_meets_no_refusal_and_few_sign_ins(
+    request: pytest.FixtureRequest, target: Target, private: str
+) -> None:
     """A read each half minute: no 401 ever, and far fewer sign-ins than reads."""
-    fault = _count_sign_ins(target)
+    fault = _count_sign_ins(request, target)
     venue = await target.open()
-    read = getattr(venue, _private(venue))
+    read = getattr(venue, private)
     for _ in range(120):
         await target.run(read())
         target.advance(timedelta(seconds=30))
@@ -207,11 +212,13 @@ async def test_an_hour_of_reads_meets_no_refusal_and_few_sign_ins(target: Target
 
 
 @pytest.mark.rule("tokens-refresh-early")
-async def test_an_expired_token_costs_one_retry_for_all(target: Target) -> None:
+async def test_an_expired_token_costs_one_retry_for_all(
+    request: pytest.FixtureRequest, target: Target, private: str
+) -> None:
     """Every token ends at once: five callers see no error, and share one new sign-in."""
-    fault = _count_sign_ins(target)
+    fault = _count_sign_ins(request, target)
     venue = await target.open()
-    read = getattr(venue, _private(venue))
+    read = getattr(venue, private)
     await target.run(read())
     before = fault.hits
     target.control.expire_tokens()
@@ -222,12 +229,13 @@ async def test_an_expired_token_costs_one_retry_for_all(target: Target) -> None:
 
 
 @pytest.mark.rule("tokens-refresh-early")
-async def test_a_token_that_is_refused_again_is_an_error_and_no_storm(target: Target) -> None:
+async def test_a_token_that_is_refused_again_is_an_error_and_no_storm(
+    request: pytest.FixtureRequest, target: Target, private: str
+) -> None:
     """One retry, then AuthError."""
-    if "sign_in" not in target.profile.http_faults:
-        pytest.skip("the profile names no sign-in request")
+    has(request, "sign_in", "sign_in" in target.profile.http_faults)
     venue = await target.open()
-    hook = _private(venue)
+    hook = private
     await target.run(getattr(venue, hook)())
     fault = target.inject(hook, "expire_tokens", times=None)
     with pytest.raises(AuthError):
@@ -237,8 +245,11 @@ async def test_a_token_that_is_refused_again_is_an_error_and_no_storm(target: Ta
 
 @pytest.mark.rule("tokens-refresh-early")
 @pytest.mark.needs("place_order")
-async def test_an_order_with_an_expired_token_goes_through_once(target: Target, venue: Venue) -> None:
+async def test_an_order_with_an_expired_token_goes_through_once(
+    request: pytest.FixtureRequest, target: Target, venue: Venue
+) -> None:
     """The refusal comes before processing: repeated with a new token, placed once."""
+    has(request, "sign_in", "sign_in" in target.profile.http_faults)
     trader = await Trader.of(target, venue)
     await trader.place()
     target.control.expire_tokens()
@@ -273,10 +284,9 @@ async def test_every_key_sees_the_accounts_own(target: Target) -> None:
 
 @pytest.mark.rule("sub-keys-act-for-the-account")
 @pytest.mark.needs("place_order", "fetch_order")
-async def test_what_a_sub_key_places_is_the_accounts(target: Target) -> None:
+async def test_what_a_sub_key_places_is_the_accounts(request: pytest.FixtureRequest, target: Target) -> None:
     """The ledger books it on the account, and the main key sees it."""
-    if "subkey" not in target.profile.key_kinds():
-        pytest.skip("the venue has no sub-keys")
+    has(request, "sub_keys", "subkey" in target.profile.key_kinds())
     trader = await Trader.of(target, await target.open(key="subkey"))
     order = await trader.place()
     truth = trader.true(order)

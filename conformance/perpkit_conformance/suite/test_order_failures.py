@@ -27,6 +27,7 @@ from perpkit.core.models import Channel, MarketStatus, Order, OrderIntent, Order
 from perpkit.core.venue import Venue
 from perpkit.sim.faults import Fault
 from perpkit.sim.orders import CloseReason, OrderState
+from perpkit_conformance.fixtures import has
 from perpkit_conformance.suite.trading import Trader, an_id, assert_same, impatient
 from perpkit_conformance.target import SystemStatus, Target
 
@@ -216,12 +217,11 @@ async def test_nobody_listens_and_so_nothing_was_sent(target: Target, trader: Tr
 
 @pytest.mark.rule("not-sent-is-safe")
 @pytest.mark.needs("fetch_markets")
-async def test_a_preparation_that_fails_means_not_sent(target: Target) -> None:
+async def test_a_preparation_that_fails_means_not_sent(request: pytest.FixtureRequest, target: Target) -> None:
     """With the whole venue refusing before the order's own request, nothing is unknown."""
+    has(request, "sign_in", "sign_in" in target.profile.http_faults)
     venue = await target.open()
     trader = await Trader.of(target, venue)
-    if "sign_in" not in target.profile.http_faults:
-        pytest.skip("the profile names no sign-in request")
     target.inject("sign_in", "status", status=500, times=None)
     came = await trader.attempt(trader.intent())
     assert isinstance(came, PerpkitError), f"the sign-in fails, and the order came to {came!r}"

@@ -25,7 +25,7 @@ from perpkit.core.models import (
 from perpkit.core.venue import Venue
 from perpkit.sim import orders as exchange
 from perpkit.sim.orders import CloseReason, OrderState
-from perpkit_conformance.fixtures import require
+from perpkit_conformance.fixtures import has, require
 from perpkit_conformance.suite.trading import CLOSED, Trader, an_id, assert_same, differences
 from perpkit_conformance.target import Target
 
@@ -841,8 +841,7 @@ async def test_an_order_is_not_accepted_after_its_window(
     request: pytest.FixtureRequest, target: Target, trader: Trader
 ) -> None:
     """With accept_within an order that arrives too late is not taken; the window is part of what was signed."""
-    if trader.venue.capabilities.never_accepted_after is None:
-        require(request, "never_accepted_after")
+    has(request, "accept_window", trader.venue.capabilities.never_accepted_after)
     fault = target.inject("place_order", "delay", delay_ms=60_000)
     intent = trader.intent(accept_within=timedelta(seconds=20))
     came = await trader.attempt(intent)

@@ -22,8 +22,6 @@ from perpkit.core.models import (
     Channel,
     Event,
     Fill,
-    FundingPayment,
-    FundingRate,
     Order,
     OrderStatus,
     Position,
@@ -36,27 +34,13 @@ from perpkit.core.models import (
 from perpkit.core.transport.ws import WebSocketConnection, WsTimeouts
 from perpkit.core.venue import Venue
 from perpkit.sim.faults import FaultAction, FaultTarget
+from perpkit_conformance.fixtures import has
+from perpkit_conformance.suite.channels import CHANNELS, LIVE, events_of, stir, topic
 from perpkit_conformance.suite.trading import Trader, assert_same
 from perpkit_conformance.target import Target, Watch
 
 pytestmark = pytest.mark.needs("open_stream")
 
-LIVE = timedelta(seconds=30)
-"""An event that is not delayed by a fault comes within so much of the venue's time."""
-
-KINDS: dict[Channel, tuple[type[Any], ...]] = {
-    Channel.BOOK: (BookSnapshot, BookDelta),
-    Channel.TRADES: (Trade,),
-    Channel.TICKER: (Ticker,),
-    Channel.FUNDING: (FundingRate,),
-    Channel.ORDERS: (Order,),
-    Channel.FILLS: (Fill,),
-    Channel.POSITIONS: (Position,),
-    Channel.BALANCES: (Balance,),
-    Channel.FUNDING_PAYMENTS: (FundingPayment,),
-}
-
-CHANNELS = [pytest.param(each, id=each.value, marks=pytest.mark.needs(f"channel:{each}")) for each in Channel]
 PRIVATE = ("orders", "fills", "positions", "balances", "funding_payments")
 NEEDS_PRIVATE = pytest.mark.needs("channel:orders", "channel:fills", "channel:positions", "channel:balances")
 
@@ -67,25 +51,6 @@ async def trader(target: Target, venue: Venue) -> Trader:
     trader = await Trader.of(target, venue)
     target.quote(size=trader.size(100_000))
     return trader
-
-
-def _name(trader: Trader, channel: Channel) -> str:
-    return channel.value if channel.is_private else f"{channel}:{trader.market.id}"
-
-
-def _stir(trader: Trader) -> None:
-    """Let something happen that every channel has to tell."""
-    target = trader.target
-    target.submit(Side.BUY, trader.size(2000))
-    target.submit(Side.BUY, trader.size(), price=trader.price("0.98"))
-    target.control.set_price(trader.symbol, index=trader.price("1.0001"))
-    target.control.set_funding_rate(trader.symbol, Decimal("0.0004"))
-    target.advance(timedelta(minutes=1))
-    target.submit(Side.SELL, trader.size())
-
-
-def _of(watch: Watch, channel: Channel) -> list[Event]:
-    return [each for each in watch.events if isinstance(each, KINDS[channel])]
 
 
 def _ids(watch: Watch) -> list[str]:
@@ -116,11 +81,11 @@ async def _every_fill_once(trader: Trader, watch: Watch, after: str) -> None:
 @pytest.mark.parametrize("channel", CHANNELS)
 async def test_each_channel_yields(trader: Trader, channel: Channel) -> None:
     """Something happens, and the channel tells of it, for the right market."""
-    async with trader.target.watch(trader.venue, _name(trader, channel)) as watch:
-        before = len(_of(watch, channel))
-        _stir(trader)
-        await watch.until(lambda: len(_of(watch, channel)) > before, f"an event of {channel}", within=LIVE)
-        for event in _of(watch, channel):
+    async with trader.target.watch(trader.venue, topic(trader, channel)) as watch:
+        before = len(events_of(watch, channel))
+        stir(trader)
+        await watch.until(lambda: len(events_of(watch, channel)) > before, f"an event of {channel}", within=LIVE)
+        for event in events_of(watch, channel):
             market = getattr(event, "market_id", trader.market.id)
             assert market == trader.market.id, f"expected events of {trader.market.id}, came {event!r}"
 
@@ -130,16 +95,18 @@ async def test_each_channel_yields(trader: Trader, channel: Channel) -> None:
 async def test_with_streaming_down_the_same_comes_by_polling(trader: Trader, channel: Channel) -> None:
     """Every handshake is refused: the stream says that it polls, and tells the same."""
     trader.target.inject("connect", FaultAction.REFUSE, times=None)
-    async with trader.target.watch(trader.venue, _name(trader, channel), live=False) as watch:
+    async with trader.target.watch(trader.venue, topic(trader, channel), live=False) as watch:
         await watch.until(
             lambda: StreamState.POLLING in watch.states, "the stream to say that it polls", within=timedelta(minutes=5)
         )
         await trader.target.breathe(10)
-        before = len(_of(watch, channel))
-        _stir(trader)
+        before = len(events_of(watch, channel))
+        stir(trader)
         trader.rest(Side.BUY, trader.price("0.9995"), trader.size(100))
         await watch.until(
-            lambda: len(_of(watch, channel)) > before, f"an event of {channel} by polling", within=timedelta(minutes=5)
+            lambda: len(events_of(watch, channel)) > before,
+            f"an event of {channel} by polling",
+            within=timedelta(minutes=5),
         )
 
 
@@ -172,19 +139,19 @@ async def test_a_refused_channel_is_a_typed_error_and_the_others_go_on(trader: T
 @pytest.mark.parametrize("channel", [each for each in CHANNELS if each.id in {"trades", "book", "orders"}])
 async def test_two_consumers_make_one_subscription(trader: Trader, channel: Channel) -> None:
     """The second sends nothing; when the first leaves the second goes on, and both saw the same."""
-    target, name = trader.target, _name(trader, channel)
+    target, name = trader.target, topic(trader, channel)
     async with target.watch(trader.venue, name) as stays:
         sent, handshakes = len(target.recordings.sent_frames()), target.arrivals.handshakes
         async with target.watch(trader.venue, name) as leaves:
-            _stir(trader)
-            await leaves.until(lambda: _of(leaves, channel), "the second consumer's event", within=LIVE)
+            stir(trader)
+            await leaves.until(lambda: events_of(leaves, channel), "the second consumer's event", within=LIVE)
         await target.breathe(20)
         more = target.recordings.sent_frames()[sent:]
         assert not more, f"a second consumer of one channel sent {len(more)} frames: {[each.data for each in more]}"
         assert target.arrivals.handshakes == handshakes, "a second consumer opened another connection"
-        before = len(_of(stays, channel))
-        _stir(trader)
-        await stays.until(lambda: len(_of(stays, channel)) > before, "events after the other left", within=LIVE)
+        before = len(events_of(stays, channel))
+        stir(trader)
+        await stays.until(lambda: len(events_of(stays, channel)) > before, "events after the other left", within=LIVE)
 
 
 @pytest.mark.rule("consumers-share-a-subscription")
@@ -414,10 +381,9 @@ async def test_live_is_said_after_the_present_state(trader: Trader) -> None:
 
 @pytest.mark.rule("refused-sign-in-is-typed")
 @pytest.mark.needs("channel:orders")
-async def test_a_refused_sign_in_is_an_error_and_not_a_storm(target: Target) -> None:
+async def test_a_refused_sign_in_is_an_error_and_not_a_storm(request: pytest.FixtureRequest, target: Target) -> None:
     """The credentials are refused for good: a typed error in time, and a handful of attempts in five minutes."""
-    if "sign_in" not in target.profile.http_faults:
-        pytest.skip("the profile names no sign-in request")
+    has(request, "sign_in", "sign_in" in target.profile.http_faults)
     fault = target.inject("sign_in", FaultAction.STATUS, status=401, times=None)
     venue = await target.open()
     errors: list[Exception] = []
@@ -633,7 +599,7 @@ async def test_after_closing_nothing_comes_back(target: Target, when: str) -> No
             target.inject("connect", FaultAction.REFUSE, times=None)
             for channel in channels:
                 target.inject(f"channel:{channel.partition(':')[0]}", FaultAction.DISCONNECT, times=1, close_code=1006)
-            _stir(await Trader.of(target, venue))
+            stir(await Trader.of(target, venue))
             target.advance(timedelta(seconds=3))
             await target.breathe(10)
     await target.run(venue.close())

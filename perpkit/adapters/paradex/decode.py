@@ -566,15 +566,20 @@ def position(row: schema.Position, listed: Market, received: datetime) -> Positi
         market_id=_id(listed),
         size=size,
         entry_price=positive(row.average_entry_price, f"{what} average_entry_price") if size else None,
-        unrealized_pnl=unrealized - (accrued or _ZERO) if unrealized is not None else None,
+        unrealized_pnl=_less(unrealized, accrued),
         accrued_funding=accrued,
-        realized_pnl=realized - (settled or _ZERO) if realized is not None else None,
+        realized_pnl=_less(realized, settled),
         liquidation_price=positive(row.liquidation_price, f"{what} liquidation_price") if size else None,
         leverage=positive(row.leverage, f"{what} leverage"),
         sequence=row.seq_no,
         ts_venue=_moment(row.last_updated_at) if row.last_updated_at is not None else None,
         ts_received=received,
     )
+
+
+def _less(whole: Decimal | None, part: Decimal | None) -> Decimal | None:
+    """Return the rest, where both are known."""
+    return None if whole is None or part is None else whole - part
 
 
 def leverage(row: schema.MarginEntry | schema.MarginUpdate, listed: Market) -> LeverageSetting:

@@ -185,8 +185,8 @@ class OrderBook(Struct, frozen=True, gc=False):
     market: str
     seq_no: int
     last_updated_at: int
-    asks: list[tuple[Decimal, Decimal]] | None = None
-    bids: list[tuple[Decimal, Decimal]] | None = None
+    asks: list[tuple[Decimal, Decimal]] | None
+    bids: list[tuple[Decimal, Decimal]] | None
 
 
 class Trade(Struct, frozen=True, gc=False):
@@ -228,12 +228,12 @@ class Order(Struct, frozen=True, gc=False):
     size: Decimal
     remaining_size: Decimal
     status: str
+    instruction: str
     price: str = ""
     avg_fill_price: str = ""
     trigger_price: str = ""
     client_id: str = ""
     cancel_reason: str = ""
-    instruction: str = ""
     flags: list[str] | None = None
     created_at: int = 0
     last_updated_at: int = 0
@@ -278,7 +278,7 @@ class Fill(Struct, frozen=True, gc=False):
     price: Decimal
     size: Decimal
     created_at: int
-    fee: str = ""
+    fee: str
     fee_currency: str = ""
     client_id: str = ""
     fill_type: str = "FILL"

@@ -203,11 +203,20 @@ class ParadexVenue:
     async def fetch_trades(
         self, market: Market, since: datetime | None, until: datetime | None, limit: int | None
     ) -> list[Trade]:
-        """Return the tape, oldest first; the newest page where neither a start nor a limit is given."""
+        """
+        Return the tape, oldest first; the newest page where neither a start nor a limit is given. A trade that can't
+        be read is logged and left out.
+        """
         query: dict[str, ParamValue] = {"market": market.symbol, **encode.window(since, until)}
         rows = await self._rest.get_trades(query, limit=_public_limit(since, limit), since=_start(since))
-        now = self._clock.now()
-        return in_order([decode.trade(row, market, now) for row in rows], since, until, lambda each: each.trade_id)
+        now, trades = self._clock.now(), []
+        for row in rows:
+            try:
+                trades.append(decode.trade(row, market, now))
+            except DecodeError as error:
+                # The tape informs; one trade that can't be read must not cost the others.
+                log.warning("a trade is left out: %s", error)
+        return in_order(trades, since, until, lambda each: each.trade_id)
 
     @hookimpl
     async def fetch_candles(

@@ -574,7 +574,7 @@ def test_an_order_that_is_not_in_the_contract_fails_loudly(changes):
     """A guess here would be traded on."""
     with pytest.raises(DecodeError, match="order 123456"):
         if changes.get("status") == "":
-            decode.order(schema.Order("123456", "B", "BUY", "LIMIT", Decimal(1), Decimal(1), ""), MARKET, NOW)
+            decode.order(schema.Order("123456", "B", "BUY", "LIMIT", Decimal(1), Decimal(1), "", "GTC"), MARKET, NOW)
         decode.order(order_row(**changes), MARKET, NOW)
 
 
