@@ -93,7 +93,12 @@ class _Ladder:
     def best_price(self) -> Decimal | None:
         if self._kept is None:
             return self._prices[-1 if self._is_bid else 0] if self._prices else None
-        # By index: taking a named tuple apart costs half as much again.
+        if not self._kept:
+            return None
+        # Whole levels are compared, price first: picking each price takes longer.
+        best = max(self._kept) if self._is_bid else min(self._kept)
+        if best[1] > _ZERO:
+            return best[0]
         prices = [level[0] for level in self._kept if level[1] > _ZERO]
         return (max(prices) if self._is_bid else min(prices)) if prices else None
 

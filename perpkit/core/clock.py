@@ -54,10 +54,24 @@ class SystemClock:
         await asyncio.sleep(seconds)
 
 
+_STEP_BITS = 12
+_STEP_MASK = (1 << _STEP_BITS) - 1
+_STEPS = tuple(milliseconds * _MILLISECOND for milliseconds in range(1 << _STEP_BITS))
+_MOST_STARTS = 1_024
+_starts: dict[int, datetime] = {}
+"""Moments 4,096 milliseconds apart, those met lately."""
+
+
 def from_ms(milliseconds: int) -> datetime:
     """Turn milliseconds since 1970 into an aware UTC datetime, exactly."""
-    # Multiplying is twice as fast as building a timedelta, and this runs for every event.
-    return EPOCH + milliseconds * _MILLISECOND
+    # This runs for every event, and events of one second come together: an addition takes a fifth of a multiplication.
+    start = _starts.get(milliseconds >> _STEP_BITS)
+    if start is None:
+        if len(_starts) >= _MOST_STARTS:
+            _starts.clear()
+        number = milliseconds >> _STEP_BITS
+        start = _starts[number] = EPOCH + (number << _STEP_BITS) * _MILLISECOND
+    return start + _STEPS[milliseconds & _STEP_MASK]
 
 
 def to_ms(moment: datetime) -> int:

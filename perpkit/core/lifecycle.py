@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from datetime import datetime
 from decimal import Context, Decimal
+from operator import itemgetter
 from typing import Any
 
 from perpkit.core.models.fill import Fill
@@ -35,6 +36,7 @@ _PROGRESS = {
     OrderStatus.EXPIRED: 4,
 }
 _OPEN = OrderStatus.OPEN
+_OVER = frozenset(status for status in OrderStatus if status.is_terminal)
 _STANDING = frozenset({OrderStatus.PENDING, OrderStatus.OPEN, OrderStatus.UNKNOWN})
 _CLOSING_WORDS = ("reject_reason", "status_message")
 _JUDGED = frozenset({"status", "filled_size", "average_price", "ts_received", *_CLOSING_WORDS})
@@ -85,25 +87,31 @@ def _simply_follows(known: Order, seen: Order) -> bool:
     """
     Return whether ``seen`` is the next state of a standing order and leaves nothing out, so that it holds as it is.
 
-    That is what nearly every update of a stream is; judging it field by field takes ten times as long.
+    That is what nearly every update of a stream is; judging it field by field takes ten times as long. The fields are
+    read from the instances' dicts, since a model's attributes are found slowly, and these are many.
     """
-    if known.sequence is None or seen.sequence is None or seen.sequence <= known.sequence:
+    held, said = known.__dict__, seen.__dict__
+    before, after = held["sequence"], said["sequence"]
+    if before is None or after is None or after <= before:
         return False
-    status, before = seen.status, known.status
-    if status not in _PLAIN_STEPS.get(before, ()) or seen.filled_size < known.filled_size:
+    status, filled = said["status"], said["filled_size"]
+    if status not in _PLAIN_STEPS.get(held["status"], ()) or filled < held["filled_size"]:
         return False
-    if seen.filled_size > seen.size or (status is _OPEN and seen.filled_size):
+    if filled > said["size"] or (status is _OPEN and filled):
         return False
-    if seen.ts_received < known.ts_received or seen.created_at != known.created_at:
+    if said["ts_received"] < held["ts_received"] or said["created_at"] != held["created_at"]:
         return False
     # Whatever it does not say must be nothing that is known already.
-    held, said = known.__dict__, seen.__dict__
-    return not any(said[name] is None and held[name] is not None for name in _OPTIONAL)
+    for now, then in zip(_optional_of(said), _optional_of(held), strict=True):
+        if now is None and then is not None:
+            return False
+    return True
 
 
-_OPTIONAL = tuple(
-    name for name, field in Order.model_fields.items() if not field.is_required() and field.default is None
+_optional_of = itemgetter(
+    *(name for name, field in Order.model_fields.items() if not field.is_required() and field.default is None)
 )
+"""Gives the fields that may be None, from an order's dict."""
 
 
 # Steps that are news by the status alone, and need no second look at who is right about it.
@@ -167,7 +175,7 @@ def _average(newer: Order, older: Order, filled: Decimal) -> Decimal | None:
 def _with_progress(order: Order) -> Order:
     """An order that stands and has a fill is partially filled, whichever word the telling used."""
     if order.status in _STANDING and order.filled_size > _ZERO:
-        return Order.trusted(**{**order.__dict__, "status": OrderStatus.PARTIALLY_FILLED})
+        return order.trusted_replace(status=OrderStatus.PARTIALLY_FILLED)
     return order
 
 
@@ -182,11 +190,6 @@ class _Tracked:
         self.fills: dict[str, Fill] = {}
         self.filled = self.value = _ZERO
         self.received: datetime | None = None
-
-    @property
-    def may_go(self) -> bool:
-        """Whether memory may be made here: nothing more is expected of it, or it was never more than a stray fill."""
-        return self.shown is None or self.shown.is_terminal
 
     def add(self, fill: Fill) -> None:
         """Count a fill in, once."""
@@ -222,7 +225,7 @@ class _Tracked:
             changes["average_price"] = canonical(_AVERAGE.divide(self.value, self.filled)) if whole else None
         if not told.is_terminal:
             changes["status"] = OrderStatus.FILLED if filled == told.size else OrderStatus.PARTIALLY_FILLED
-        return Order.trusted(**{**told.__dict__, **changes})
+        return told.trusted_replace(**changes)
 
 
 _Key = tuple[MarketId, str, str]
@@ -291,13 +294,23 @@ class OrderTracker:
     def _find(self, market_id: MarketId, venue_order_id: str | None, client_order_id: str | None) -> _Tracked:
         """Return the entry for these ids, made or joined as needed."""
         if venue_order_id:
-            # Nearly every telling is of an order known by all the ids that it names: nothing to make or to join.
-            known = self._by_key.get((market_id, _VENUE, venue_order_id))
-            if known is not None and (
-                not client_order_id or self._by_key.get((market_id, _OURS, client_order_id)) is known
-            ):
-                return known
+            # Nearly every telling is of an order known by all the ids that it names, or by none of them.
+            by_venue = (market_id, _VENUE, venue_order_id)
+            known = self._by_key.get(by_venue)
+            if not client_order_id:
+                if known is not None:
+                    return known
+            else:
+                by_ours = (market_id, _OURS, client_order_id)
+                if self._by_key.get(by_ours) is known:
+                    return known or self._add(by_venue, by_ours)
         return self._find_or_join(market_id, venue_order_id, client_order_id)
+
+    def _add(self, *keys: _Key) -> _Tracked:
+        item = _Tracked()
+        self._by_key.update(dict.fromkeys(keys, item))
+        self._keys[item] = set(keys)
+        return item
 
     def _find_or_join(self, market_id: MarketId, venue_order_id: str | None, client_order_id: str | None) -> _Tracked:
         keys = _keys_of(market_id, venue_order_id, client_order_id)
@@ -345,13 +358,16 @@ class OrderTracker:
         news = None if same_order(item.shown, view) else view
         if news is not None:
             item.shown = news
-        self._closed.pop(item, None)
-        if item.may_go:
-            self._closed[item] = None
-        while len(self._closed) > self._keep_closed:
-            forgotten, _ = self._closed.popitem(last=False)
-            for key in self._keys.pop(forgotten):
-                del self._by_key[key]
+        closed = self._closed
+        if item in closed:
+            del closed[item]
+        # Over, or never more than a stray fill.
+        if item.shown is None or item.shown.status in _OVER:
+            closed[item] = None
+            while len(closed) > self._keep_closed:
+                forgotten, _ = closed.popitem(last=False)
+                for key in self._keys.pop(forgotten):
+                    del self._by_key[key]
         return news
 
 

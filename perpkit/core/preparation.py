@@ -79,7 +79,7 @@ def _with(intent: OrderIntent, changes: dict[str, Any]) -> OrderIntent:
     if intent.options:
         # All but these: their maker may still change them, so they are judged again, and copied.
         return intent.replace(**changes)
-    return type(intent).trusted(**{**intent.__dict__, **changes, "options": {}})
+    return intent.trusted_replace(**changes, options={})
 
 
 def _words(values: frozenset[Any]) -> str:

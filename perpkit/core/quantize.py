@@ -299,7 +299,7 @@ def _respelled(item: T) -> T:
         if value is not None and value.as_tuple() != (spelled := canonical(value)).as_tuple():
             changes[name] = spelled
     # The same numbers in another spelling need no second validation.
-    return type(item).trusted(**{**item.__dict__, **changes}) if changes else item
+    return item.trusted_replace(**changes) if changes else item
 
 
 # The single checks

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from operator import itemgetter
-from typing import Final
+from typing import Final, TypeAlias
 
 from pydantic import ValidationError
 
@@ -100,6 +100,7 @@ MARGIN_MODES: Final[Mapping[str, MarginMode]] = {"CROSS": MarginMode.CROSS, "ISO
 # Looking up an enum's member or a class's method each time costs as much as a call, on Python 3.11 more than reading
 # the number beside it, and these are needed for every event of a busy stream.
 _GTC, _IOC = TimeInForce.GTC, TimeInForce.IOC
+_WITH_PRICE = frozenset(kind for kind in OrderType if kind.has_price)
 _PENDING, _OPEN = OrderStatus.PENDING, OrderStatus.OPEN
 _PARTIALLY_FILLED, _FILLED = OrderStatus.PARTIALLY_FILLED, OrderStatus.FILLED
 _CONTINUOUS, _INDEX = FundingAccrual.CONTINUOUS, PriceKind.INDEX
@@ -243,9 +244,10 @@ def _base(row: schema.Market) -> str:
 
 
 @lru_cache(maxsize=256)
-def _period(hours: Decimal) -> timedelta | None:
+def _period(hours: Decimal | int) -> timedelta | None:
     """Return how long a rate's period is; None for zero, which is none."""
-    return _hours(hours) if finite(hours, "funding_period_hours") > 0 else None
+    exact = finite(Decimal(hours), "funding_period_hours")
+    return _hours(exact) if exact > 0 else None
 
 
 def _hours(hours: Decimal) -> timedelta:
@@ -337,35 +339,39 @@ def book_update(row: schema.OrderBookUpdate, listed: Market, received: datetime)
     """
     bids: list[BookLevel] = []
     asks: list[BookLevel] = []
+    add_bid, add_ask, last_at = bids.append, asks.append, _levels.last_at.get
     for rows in (row.inserts, row.updates):
         for level in rows or ():
             side, price, size = level.side, level.price, level.size
-            last = _last_at.get(price)
+            last = last_at(price)
             if last is None or last[0] != size:
-                last = _read_level(price, size)
+                last = _levels.read(price, size, last)
             if side == "BUY":
-                bids.append(last[1])
+                add_bid(last[1])
             elif side == "SELL":
-                asks.append(last[1])
+                add_ask(last[1])
             else:
                 raise _no_side(side, listed)
-    if row.update_type == "d":
-        for level in row.deletes or ():
-            if level.side not in SIDES:
-                raise _no_side(level.side, listed)
-            gone = bids if level.side == "BUY" else asks
-            gone.append(BookLevel(_number(level.price), _ZERO))
     if row.update_type == "s":
+        if _levels.any_empty:
+            bids, asks = ([level for level in levels if level.size] for levels in (bids, asks))
+        bids.sort(key=_price, reverse=True)
+        asks.sort(key=_price)
         return _new_snapshot(
             market_id=_id(listed),
-            bids=_best_first(bids, reverse=True),
-            asks=_best_first(asks, reverse=False),
+            bids=tuple(bids),
+            asks=tuple(asks),
             sequence=row.seq_no,
             ts_venue=_moment(row.last_updated_at),
             ts_received=received,
         )
     if row.update_type != "d":
         raise _refuse(f"book of {listed.id}", f"update_type {row.update_type!r} is neither 's' nor 'd'")
+    for level in row.deletes or ():
+        if level.side not in SIDES:
+            raise _no_side(level.side, listed)
+        gone = bids if level.side == "BUY" else asks
+        gone.append(BookLevel(_number(level.price), _ZERO))
     return _new_delta(
         market_id=_id(listed),
         bids=tuple(bids),
@@ -387,19 +393,47 @@ def _best_first(levels: list[BookLevel], *, reverse: bool) -> tuple[BookLevel, .
     return tuple([level for level in levels if level[1]])
 
 
-_last_at: dict[str, tuple[str, BookLevel]] = {}
-"""
-By a price's text: the text of the size that was read with it last, and the level. Most of a book stands as it stood a
-tenth of a second ago. Both texts have to be the same, so it matters not whose book they come from.
-"""
-_MOST_PRICES = 65_536
+_ReadLevel: TypeAlias = tuple[str, BookLevel]
+"""The text of a size, and the level that was read with it."""
 
 
-def _read_level(price: str, size: str) -> tuple[str, BookLevel]:
-    if len(_last_at) >= _MOST_PRICES:
-        _last_at.clear()
-    read = _last_at[price] = (size, _new(BookLevel, (_number(price), _number(size))))
-    return read
+class _Levels:
+    """
+    What levels were read as, by their price's text. Most of a book stands as it stood a tenth of a second ago.
+
+    Attributes:
+        last_at: By a price's text, what was read with it last. The texts of price and size have to be the same, so it
+            matters not whose book they come from.
+        any_empty: Whether any level ever had a size of zero.
+    """
+
+    def __init__(self, most_prices: int = 65_536) -> None:
+        self.last_at: dict[str, _ReadLevel] = {}
+        self.any_empty = False
+        self._most = most_prices
+
+    def read(self, price: str, size: str, last: _ReadLevel | None) -> _ReadLevel:
+        """Read a level and remember it; ``last`` is what is known of its price."""
+        if last is not None:
+            exact = last[1][0]
+        else:
+            exact = _number(price)
+            if len(self.last_at) >= self._most:
+                self.last_at.clear()
+        try:
+            base = Decimal(size)
+        except InvalidOperation:
+            base = _NAN
+        if not base.is_finite():
+            base = _number(size)  # which says what is wrong with it
+        if not base:
+            self.any_empty = True
+        read = self.last_at[price] = (size, _new(BookLevel, (exact, base)))
+        return read
+
+
+_NAN = Decimal("NaN")
+_levels = _Levels()
 
 
 def _no_side(word: str, listed: Market) -> DecodeError:
@@ -421,13 +455,16 @@ def _fill_kind(word: str) -> FillKind:
 
 def trade(row: schema.Trade, listed: Market, received: datetime) -> Trade:
     """Decode one trade of the tape; the side is the taker's."""
-    word = row.trade_type
+    word, price, size = row.trade_type, row.price, row.size
+    if not (price.is_finite() and size.is_finite()):
+        finite(price, "trade price")
+        finite(size, "trade size")
     return _new_trade(
         trade_id=row.id if word == "FILL" else _unique(word, row.id),
         market_id=_id(listed),
         side=SIDES.get(row.side) or _side(row.side, "trade %s", row.id),
-        price=finite(row.price, "trade price"),
-        size=finite(row.size, "trade size"),
+        price=price,
+        size=size,
         kind=FILL_KINDS.get(word) or _fill_kind(word),
         ts_venue=from_ms(row.created_at),
         ts_received=received,
@@ -488,15 +525,18 @@ def funding(
     period = _period(hours) if hours is not None else listed.funding_interval
     if value is None or period is None:
         return None
+    if not (value.is_finite() and (index is None or index.is_finite())):
+        finite(value, "funding_rate")
+        finite(index or _ZERO, "funding_index")
     return _new_rate(
         market_id=_id(listed),
-        value=finite(value, "funding_rate"),
+        value=value,
         period=period,
         kind=kind,
         accrual=_CONTINUOUS,
         effective_at=from_ms(row.created_at),
         notional_price=_INDEX,
-        funding_index=None if index is None else finite(index, "funding_index"),
+        funding_index=index,
         source=source,
         ts_received=received,
     )
@@ -614,37 +654,48 @@ def order(row: schema.Order, listed: Market, received: datetime, *, is_stream: b
     Raises:
         DecodeError: Status, side or type is not in the contract, or the sizes contradict each other.
     """
-    identity, left = row.id, row.remaining_size
+    identity, size, left = row.id, row.size, row.remaining_size
     if not identity:
         raise _refuse("an order", "its id is empty")
     kind = ORDER_TYPES.get(row.type)
     if kind is None:
         raise _refuse(f"order {identity}", f"type {row.type!r} is not in the contract")
-    filled = finite(row.size, "order %s", identity) - finite(left, "order %s", identity)
+    if not (size.is_finite() and left.is_finite()):
+        finite(size, "order %s", identity)
+        finite(left, "order %s", identity)
+    filled = size - left
     if filled < _ZERO or left < _ZERO:
-        raise _refuse(f"order {identity}", f"remaining_size {left} does not fit size {row.size}")
+        raise _refuse(f"order {identity}", f"remaining_size {left} does not fit size {size}")
     status, reason = _order_status(row, filled)
-    return _new_order(
+    created, updated = row.created_at, row.last_updated_at
+    created_at = from_ms(created) if created else None
+    decoded = _new_order(
         market_id=_id(listed),
         venue_order_id=identity,
         client_order_id=row.client_id or None,
         side=SIDES.get(row.side) or _side(row.side, "order %s", identity),
         type=kind,
         status=status,
-        size=row.size,
+        size=size,
         filled_size=filled,
-        price=positive(row.price, "order %s price", identity) if kind.has_price else None,
+        price=positive(row.price, "order %s price", identity) if kind in _WITH_PRICE else None,
         average_price=positive(row.avg_fill_price, "order %s avg_fill_price", identity) if filled else None,
-        trigger_price=positive(row.trigger_price, "order %s trigger_price", identity),
-        time_in_force=_IOC if row.instruction == "IOC" else _GTC,
         post_only=row.instruction == "POST_ONLY",
+        created_at=created_at,
+        updated_at=created_at if updated == created else _moment(updated),
+        sequence=row.seq_no if is_stream else None,
+        ts_received=received,
+    )
+    # Most orders have nothing of these, and a call with more names takes twice as long: CPython packs them in a dict.
+    trigger = positive(row.trigger_price, "order %s trigger_price", identity)
+    if trigger is None and not row.flags and not row.cancel_reason and row.instruction != "IOC":
+        return decoded
+    return decoded.trusted_replace(
+        trigger_price=trigger,
+        time_in_force=_IOC if row.instruction == "IOC" else _GTC,
         reduce_only=row.flags is not None and "REDUCE_ONLY" in row.flags,
         reject_reason=reason,
         status_message=row.cancel_reason or None,
-        created_at=_moment(row.created_at),
-        updated_at=_moment(row.last_updated_at),
-        sequence=row.seq_no if is_stream else None,
-        ts_received=received,
     )
 
 

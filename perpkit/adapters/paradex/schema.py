@@ -390,7 +390,7 @@ class FundingData(Struct, frozen=True, gc=False):
     # Nearly every value is new, so they are read at once rather than remembered by their text; a blank is left out.
     funding_rate: Decimal | None = None
     funding_index: Decimal | None = None
-    funding_period_hours: Decimal | None = None
+    funding_period_hours: int | Decimal | None = None
 
 
 class FundingPayment(Struct, frozen=True, gc=False):

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -24,7 +25,7 @@ from perpkit.adapters.paradex.memory import Balances, OrderMemory
 from perpkit.core.catalog import MarketCatalog
 from perpkit.core.clock import from_ms
 from perpkit.core.errors import AuthError, CapabilityError, CredentialsError, DecodeError
-from perpkit.core.models import Channel, Event, FundingKind, Market, Subscription
+from perpkit.core.models import Channel, Event, FundingKind, Subscription
 from perpkit.core.streams.protocol import (
     Ack,
     Closing,
@@ -49,7 +50,6 @@ PRIVATE_CONNECTION = "private"
 """Private channels have a connection of their own, so that refused credentials don't stop market data."""
 
 _CHANNEL_KEY = '"channel":"'
-_KEY_LENGTH = len(_CHANNEL_KEY)
 
 _KEEPALIVE: Frame | None = None
 """The venue pings by itself, and has no message for it."""
@@ -107,7 +107,8 @@ class _RawParams(msgspec.Struct):
     data: msgspec.Raw
 
 
-class _Route(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Route:
     """
     How the frames of one family of channels are read.
 
@@ -116,7 +117,7 @@ class _Route(NamedTuple):
         looks_for_nan: The whole frame is searched for numbers that are not finite; where False, decoding looks at each.
     """
 
-    frame: msgspec.json.Decoder[Any]
+    frame: Callable[[str], Notification[Any]]
     payload: type[Any]
     events: Callable[[Any, datetime], Sequence[Event]]
     looks_for_nan: bool
@@ -158,7 +159,7 @@ class ParadexStream:
         book_interval: str,
     ) -> None:
         self._url = url
-        self._markets = markets
+        self._market_of = markets.get_by_symbol
         self._tokens = tokens
         self._orders = orders
         self._balances = balances
@@ -170,7 +171,7 @@ class ParadexStream:
         self._newly_listed: str | None = None
         self._routes: dict[str, _Route] = {
             family: _Route(
-                wire.decoder(Notification[payload]),  # type: ignore[valid-type]  # made at run time
+                wire.decoder(Notification[payload]).decode,  # type: ignore[valid-type]  # made at run time
                 payload,
                 events,
                 looks_for_nan=family not in _CHECKED_WHEN_DECODED,
@@ -274,26 +275,24 @@ class ParadexStream:
             DecodeError: It can't be read.
         """
         text = frame if isinstance(frame, str) else _text(frame)
-        start = text.find(_CHANNEL_KEY) + _KEY_LENGTH
-        if start >= _KEY_LENGTH:
-            name = text[start : text.find('"', start)]
-            route = self._by_name.get(name) or self._route(name)
-            if route is not None:
-                try:
-                    params = route.frame.decode(text).params
-                except (msgspec.MsgspecError, RecursionError):
-                    return self._slowly(text, received)
-                if params.channel == name and not (route.looks_for_nan and wire.may_hold_non_finite(text)):
-                    events = route.events(params.data, received)
-                    return (Data(route.topic, events),) if events else self._nothing()
+        name = text.partition(_CHANNEL_KEY)[2].partition('"')[0]
+        route = self._by_name.get(name) or self._route(name)
+        if route is not None:
+            try:
+                params = route.frame(text).params
+            except (msgspec.MsgspecError, RecursionError):
+                return self._slowly(text, received)
+            if params.channel == name and not (route.looks_for_nan and wire.may_hold_non_finite(text)):
+                events = route.events(params.data, received)
+                return (Data(route.topic, events),) if events else self._nothing()
         return self._slowly(text, received)
 
     def _route(self, name: str) -> _Route | None:
         """Return how a channel's frames are read, and remember it by the channel's full name."""
         route = self._routes.get(name.partition(".")[0])
         if route is not None and name in self._wanted:
-            route = self._by_name[name] = route._replace(topic=name)
-        return route._replace(topic=self._topic(name)) if route is not None else None
+            route = self._by_name[name] = replace(route, topic=name)
+        return replace(route, topic=self._topic(name)) if route is not None else None
 
     def _topic(self, name: str) -> str:
         """Return the name that was subscribed to: a frame of ``orders.ALL`` may name its market instead."""
@@ -341,55 +340,58 @@ class ParadexStream:
 
     # Payloads
 
-    def _listed(self, symbol: str) -> Market | None:
-        """Return the market of a payload; None for what is no perpetual, and for a symbol that isn't held."""
-        market = self._markets.get_by_symbol(symbol)
-        if market is None and symbol.endswith("-PERP") and symbol not in self._unlisted:
+    def _unknown(self, symbol: str) -> tuple[()]:
+        """
+        Return no events for a payload whose market is not held: it is no perpetual, or was listed since.
+
+        Payloads look their market up by themselves: this is called for the few that have none.
+        """
+        if symbol.endswith("-PERP") and symbol not in self._unlisted:
             self._unlisted.add(symbol)
             self._newly_listed = symbol
             log.warning("%s streams %s, which is not among the markets held; catching up by REST", VENUE, symbol)
-        return market
+        return ()
 
     def _trade(self, row: schema.Trade, received: datetime) -> Sequence[Event]:
-        market = self._listed(row.market)
-        return (decode.trade(row, market, received),) if market is not None else ()
+        market = self._market_of(row.market)
+        return (decode.trade(row, market, received),) if market is not None else self._unknown(row.market)
 
     def _book(self, row: schema.OrderBookUpdate, received: datetime) -> Sequence[Event]:
-        market = self._listed(row.market)
-        return (decode.book_update(row, market, received),) if market is not None else ()
+        market = self._market_of(row.market)
+        return (decode.book_update(row, market, received),) if market is not None else self._unknown(row.market)
 
     def _summary(self, row: schema.MarketSummary, received: datetime) -> Sequence[Event]:
-        market = self._listed(row.symbol)
-        return (decode.ticker(row, market, received),) if market is not None else ()
+        market = self._market_of(row.symbol)
+        return (decode.ticker(row, market, received),) if market is not None else self._unknown(row.symbol)
 
     def _funding(self, row: schema.FundingData, received: datetime) -> Sequence[Event]:
-        market = self._listed(row.market)
+        market = self._market_of(row.market)
         if market is None:
-            return ()
+            return self._unknown(row.market)
         rate = decode.funding(row, market, received, kind=FundingKind.CURRENT, source="funding_data")
         return (rate,) if rate is not None else ()
 
     def _order(self, row: schema.Order, received: datetime) -> Sequence[Event]:
-        market = self._listed(row.market)
+        market = self._market_of(row.market)
         if market is None:
-            return ()
+            return self._unknown(row.market)
         order = decode.order(row, market, received, is_stream=True)
         self._orders.remember(row.id, order.side, row.type)
         return (order,)
 
     def _fill(self, row: schema.Fill, received: datetime) -> Sequence[Event]:
-        market = self._listed(row.market)
+        market = self._market_of(row.market)
         if market is None:
-            return ()
+            return self._unknown(row.market)
         return (decode.fill(row, market, received, order_side=self._orders.side(row.order_id)),)
 
     def _position(self, row: schema.Position, received: datetime) -> Sequence[Event]:
-        market = self._listed(row.market)
-        return (decode.position(row, market, received),) if market is not None else ()
+        market = self._market_of(row.market)
+        return (decode.position(row, market, received),) if market is not None else self._unknown(row.market)
 
     def _funding_payment(self, row: schema.FundingPayment, received: datetime) -> Sequence[Event]:
-        market = self._listed(row.market)
-        return (decode.funding_payment(row, market, received),) if market is not None else ()
+        market = self._market_of(row.market)
+        return (decode.funding_payment(row, market, received),) if market is not None else self._unknown(row.market)
 
     def _balance_event(self, row: schema.BalanceEvent, received: datetime) -> Sequence[Event]:
         asset, total = row.settlement_asset_name, row.settlement_asset_balance_after

@@ -15,6 +15,8 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from types import TracebackType
 from typing import Self, TypeAlias
 
+import msgspec
+
 from perpkit.core.book import OrderBook
 from perpkit.core.clock import Clock
 from perpkit.core.errors import PerpkitError
@@ -44,14 +46,14 @@ _COMPACT_AT = 1_024
 """Dead entries beyond which it pays to look at taking them out."""
 
 
-class _Entry:
-    """A place in the queue whose event may be replaced or die while it waits."""
+class _Entry(msgspec.Struct):
+    """
+    A place in the queue whose event may be replaced or die while it waits. A Struct, because one is made for every
+    event of market data.
+    """
 
-    __slots__ = ("event", "lane")
-
-    def __init__(self, lane: _Lane, event: Event | None) -> None:
-        self.lane = lane
-        self.event = event
+    lane: _Lane
+    event: Event | None
 
 
 class _Lane:
@@ -186,20 +188,19 @@ class EventStream:
         while queue:
             item = queue.popleft()
             if type(item) is _Entry:
-                if item.event is None:
+                lane, event = item.lane, item.event
+                if event is None:
                     self._dead -= 1
                     continue
-                return self._take_entry(item, item.event)
+                lane.entries.popleft()
+                return self._unfold(lane, event) if lane.folded else event
             if isinstance(item, PerpkitError):
                 raise item
             return item  # type: ignore[return-value]  # neither an entry nor an error is left
         return None
 
-    def _take_entry(self, entry: _Entry, event: Event) -> Event:
-        lane = entry.lane
-        lane.entries.popleft()
-        if not lane.folded and lane.book is None:
-            return event
+    def _unfold(self, lane: _Lane, event: Event) -> Event:
+        """Return what a lane's entry stands for, after a word about what was folded into it."""
         if lane.book is not None:
             event = lane.book.snapshot(conflated=lane.folded)
             lane.book = None

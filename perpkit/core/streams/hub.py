@@ -9,7 +9,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -36,11 +36,14 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class _Route:
-    """A topic, the link that carries it, and the feeds that it serves."""
+    """
+    A topic, the link that carries it, and the feeds that it serves: a tuple, so that one that leaves while data is
+    handed out disturbs nobody.
+    """
 
     topic: Topic
     link: Link
-    feeds: list[Feed] = field(default_factory=list)
+    feeds: tuple[Feed, ...] = ()
     up: bool = False
 
 
@@ -280,7 +283,7 @@ class StreamHub:
         burials = []
         for name, route in list(self._routes.items()):
             if feed in route.feeds:
-                route.feeds.remove(feed)
+                route.feeds = tuple(other for other in route.feeds if other is not feed)
                 if not route.feeds:
                     del self._routes[name]
                     route.link.remove(name)
@@ -309,7 +312,7 @@ class StreamHub:
             route = self._routes.get(topic.name)
             if route is None:
                 route = self._routes[topic.name] = _Route(topic, self._link_for(topic))
-            route.feeds.append(feed)
+            route.feeds = (*route.feeds, feed)
             if route.up:
                 continue
             route.link.add(topic)
@@ -388,7 +391,7 @@ class StreamHub:
         route = self._routes.get(data.topic)
         if route is None:
             return
-        for feed in tuple(route.feeds):
+        for feed in route.feeds:
             try:
                 feed.receive(data)
                 feed.choked = 0
@@ -410,7 +413,7 @@ class StreamHub:
         route = self._routes.get(name)
         if route is not None:
             route.up = True
-            for feed in list(route.feeds):
+            for feed in route.feeds:
                 self._sync_if_up(feed)
 
     def topics_down(self, names: Iterable[str], reason: str) -> None:
@@ -439,7 +442,7 @@ class StreamHub:
     def topic_refused(self, name: str, error: PerpkitError) -> None:
         """Refuse the feeds that need the topic."""
         route = self._routes.get(name)
-        for feed in list(route.feeds) if route is not None else []:
+        for feed in route.feeds if route is not None else ():
             self._refuse(feed, error)
 
     def failing(self, names: Iterable[str], failures: int, error: PerpkitError) -> None:
@@ -448,7 +451,7 @@ class StreamHub:
             return
         for name in names:
             route = self._routes.get(name)
-            for feed in route.feeds if route is not None else []:
+            for feed in route.feeds if route is not None else ():
                 if feed.can_read:
                     self._pollers.start(feed)
                 elif failures == self._settings.failures_before_polling:

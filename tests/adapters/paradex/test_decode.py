@@ -240,14 +240,26 @@ book_rows = st.tuples(
 def test_a_level_reads_the_same_whatever_was_read_before(frames, most):
     """What is remembered of a price never stands for another size, nor another spelling, nor the other side."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(decode, "_last_at", {})
-        patch.setattr(decode, "_MOST_PRICES", most)
+        patch.setattr(decode, "_levels", decode._Levels(most))
         for rows in frames:
             delta = decode.book_update(update("d", updates=rows), MARKET, NOW)
             for ours, word in ((delta.bids, "BUY"), (delta.asks, "SELL")):
                 read = [(Decimal(price).as_tuple(), Decimal(size).as_tuple()) for s, price, size in rows if s == word]
                 assert [(price.as_tuple(), size.as_tuple()) for price, size in ours] == read
-            assert len(decode._last_at) <= most
+            assert len(decode._levels.last_at) <= most
+
+
+@settings(max_examples=200, deadline=None)
+@given(frames=st.lists(st.lists(book_rows, max_size=6), max_size=6))
+def test_a_whole_book_is_sorted_and_without_empty_levels_whatever_was_read_before(frames):
+    """A level of no size is none, the first time that it comes and when it is remembered."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(decode, "_levels", decode._Levels())
+        for rows in frames:
+            book = decode.book_update(update("s", inserts=rows), MARKET, NOW)
+            for ours, word in ((book.bids, "BUY"), (book.asks, "SELL")):
+                read = [(Decimal(price), Decimal(size)) for s, price, size in rows if s == word and Decimal(size)]
+                assert list(ours) == sorted(read, key=lambda level: level[0], reverse=word == "BUY")
 
 
 @pytest.mark.parametrize(
@@ -327,7 +339,9 @@ def test_a_missing_rate_or_period_is_none_and_never_zero():
     assert decode.funding_from_summary(given, make_market(funding_interval=None), NOW) is None
 
 
-@pytest.mark.parametrize(("hours", "period"), [(8, 8), ("24", 24), (120, 120), (0, None), (None, 8)])
+@pytest.mark.parametrize(
+    ("hours", "period"), [(8, 8), ("24", 24), (120, 120), ("0.5", 0.5), (0, None), ("0", None), (None, 8)]
+)
 def test_an_observation_brings_its_own_period(hours, period):
     """It may have changed since the listing was read; a period of zero is none."""
     row = read(

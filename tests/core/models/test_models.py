@@ -67,6 +67,19 @@ def test_trusted_fills_in_the_defaults(model: type[Model]):
 
 
 @every_model
+def test_a_trusted_copy_differs_in_what_was_changed_alone(model: type[Model]):
+    """A field that is not there is an error, not a silence; the original stays as it was."""
+    original = model.trusted(**{name: object() for name in model.model_fields})
+    before = dict(original.__dict__)
+    last = list(model.model_fields)[-1]
+    changed = original.trusted_replace(**{last: 1})
+    assert changed.__dict__ == {**before, last: 1}
+    assert original.__dict__ == before
+    with pytest.raises(TypeError):
+        original.trusted_replace(no_such_field=1)
+
+
+@every_model
 @given(data=st.data())
 @settings(max_examples=3, suppress_health_check=[HealthCheck.too_slow])
 def test_every_model_is_frozen_and_takes_no_unknown_field(model: type[Model], data: st.DataObject):

@@ -6,7 +6,8 @@ import asyncio
 from abc import abstractmethod
 from collections.abc import Iterable
 from datetime import datetime
-from typing import ClassVar
+from operator import attrgetter
+from typing import ClassVar, Generic, TypeVar
 
 from perpkit.core.models import Event, FundingRate, Market, Subscription, Ticker
 from perpkit.core.streams.delivery import EventStream
@@ -14,14 +15,20 @@ from perpkit.core.streams.feeds.base import Feed, Site
 from perpkit.core.streams.protocol import Data
 from perpkit.core.streams.tasks import within
 
+L = TypeVar("L", Ticker, FundingRate)
 
-class _LatestFeed(Feed):
+
+class _LatestFeed(Feed, Generic[L]):
     keeps_aside: ClassVar[bool] = False
     tells_gap: ClassVar[bool] = False
 
+    _time_of: ClassVar[attrgetter[datetime | None]]
+    """Gives the moment that an event tells of."""
+
     def __init__(self, subscription: Subscription, site: Site) -> None:
         super().__init__(subscription, site)
-        self._latest: Ticker | FundingRate | None = None
+        self._latest: L | None = None
+        self._latest_time: datetime | None = None
         self._came = asyncio.Event()
 
     def went_down(self, reason: str) -> None:
@@ -49,21 +56,21 @@ class _LatestFeed(Feed):
 
     def _take(self, events: Iterable[Event]) -> None:
         for event in events:
-            if isinstance(event, (FundingRate, Ticker)) and self._is_ours(event):
+            if self._is_ours(event):
                 self._came.set()
-                if self._is_news(event):
-                    self._latest = event
-                    for consumer in self.consumers:
-                        consumer.put_latest(self.key, event)
+                self._take_one(event)  # type: ignore[arg-type]  # ours, so its kind is L
 
-    def _is_news(self, event: Ticker | FundingRate) -> bool:
-        held = self._latest
-        if held is None:
-            return True
-        theirs, ours = _time(event), _time(held)
-        if theirs is not None and ours is not None and theirs != ours:
-            return theirs > ours
-        return _content(event) != _content(held)
+    def _take_one(self, event: L) -> None:
+        moment, held, before = self._time_of(event), self._latest, self._latest_time
+        if held is not None:
+            if moment is None or before is None or moment == before:
+                if _content(event) == _content(held):
+                    return
+            elif moment < before:
+                return
+        self._latest, self._latest_time = event, moment
+        for consumer in self.consumers:
+            consumer.put_latest(self.key, event)
 
     def replay(self, stream: EventStream) -> None:
         """Hand over the newest."""
@@ -82,30 +89,25 @@ class _LatestFeed(Feed):
     async def _read(self) -> Iterable[Event]: ...
 
 
-def _time(event: Ticker | FundingRate) -> datetime | None:
-    # isinstance alone says "no" slowly: pydantic answers it in Python.
-    if type(event) is Ticker or not isinstance(event, FundingRate):
-        return event.ts_venue
-    return event.effective_at
-
-
 def _content(event: Ticker | FundingRate) -> dict[str, object]:
     return {name: value for name, value in event.__dict__.items() if name != "ts_received"}
 
 
-class TickerFeed(_LatestFeed):
+class TickerFeed(_LatestFeed[Ticker]):
     """A market's prices."""
 
     kinds: ClassVar[tuple[type[Event], ...]] = (Ticker,)
+    _time_of = attrgetter("ts_venue")
 
     async def _read(self) -> Iterable[Event]:
         return [await self._site.reads.fetch_ticker(self._market)]
 
 
-class FundingFeed(_LatestFeed):
+class FundingFeed(_LatestFeed[FundingRate]):
     """A market's live funding rate."""
 
     kinds: ClassVar[tuple[type[Event], ...]] = (FundingRate,)
+    _time_of = attrgetter("effective_at")
 
     async def _read(self) -> Iterable[Event]:
         return await self._site.shared.rates(self._market)
