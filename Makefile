@@ -15,7 +15,7 @@ WORKERS ?= auto
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format types docs docs-generated bench bank oracle clean
+.PHONY: help demo test lint format types docs docs-generated bench bank mutate oracle clean
 
 # Sets $$python to the first interpreter that is new enough and can make environments, or says why there is none.
 # Names are tried by running them: a name may be on the path and still not work.
@@ -64,6 +64,7 @@ help:
 	@echo "make types   mypy --strict on perpkit    make docs    build the pages, strictly, into site/"
 	@echo "make bench   measure against paradex-py and ccxt, into .bench/"
 	@echo "make bank    the suite over every deliberately broken plugin"
+	@echo "make mutate  small changes to the Paradex plugin's source, and which of them its tests notice"
 	@echo "make oracle  an environment holding paradex-py and ccxt, for the tests and measurements that compare"
 	@echo "make clean   remove environments and what was built"
 
@@ -99,10 +100,15 @@ oracle:
 bank: $(VENV)/.stamp-dev
 	$(VENV)/bin/python -m tests.conformance.bank.run $(ARGS)
 
+# Mutants of the Paradex plugin's source; writes docs/mutation.md. A quarter of an hour, so not in continuous
+# integration. ARGS="--file decode --sample 50" tries some of them.
+mutate: $(VENV)/.stamp-dev
+	$(VENV)/bin/python -m tests.mutation.run $(ARGS)
+
 bench: oracle
 	@$(ORACLE_VENV)/bin/python -c 'import perpkit' 2>/dev/null || \
 		{ echo "perpkit: $(ORACLE_VENV) is of Python 3.10 and holds no perpkit; measuring needs Rust (cargo), then make clean oracle" >&2; exit 1; }
 	$(ORACLE_VENV)/bin/python -m benchmarks $(ARGS)
 
 clean:
-	rm -rf $(VENV) $(DOCS_VENV) $(ORACLE_VENV) site build dist .bench .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(DOCS_VENV) $(ORACLE_VENV) site build dist .bench .mutation .mypy_cache .pytest_cache .ruff_cache .hypothesis

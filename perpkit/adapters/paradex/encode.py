@@ -272,21 +272,27 @@ def modification(order: Order, amendment: OrderAmendment, market: Market, *, kin
         kind: The venue's own word for the order's type, where it is known (a ``STOP_LOSS_…`` reads as a stop here).
 
     Raises:
-        InvalidOrderError: The order has no venue id, or a new value does not fit its type.
+        InvalidOrderError: The order has no venue id, a new value does not fit its type, or a limit order's price is not
+            known.
     """
     if order.venue_order_id is None:
         msg = "an order can be amended once the venue's id of it is known"
         raise InvalidOrderError(msg, venue=VENUE, client_order_id=order.client_order_id)
-    price = amendment.price if amendment.price is not None else order.price
     if amendment.price is not None and not order.type.has_price:
         msg = f"a {order.type} order has no price to amend"
         raise InvalidOrderError(msg, venue=VENUE, client_order_id=order.client_order_id)
-    trigger = amendment.trigger_price if amendment.trigger_price is not None else order.trigger_price
     if amendment.trigger_price is not None and not order.type.has_trigger:
         msg = f"a {order.type} order has no trigger to amend"
         raise InvalidOrderError(msg, venue=VENUE, client_order_id=order.client_order_id)
     size = amendment.size if amendment.size is not None else order.size
-    carries_price = order.type.has_price and price is not None
+    price = amendment.price if amendment.price is not None else order.price
+    trigger = amendment.trigger_price if amendment.trigger_price is not None else order.trigger_price
+    if not order.type.has_price:
+        price = Decimal(0)
+    elif price is None:
+        # What is left out would be signed as zero: sell at any price.
+        msg = f"the price of this {order.type} order is not known; fetch the order before amending it"
+        raise InvalidOrderError(msg, venue=VENUE, client_order_id=order.client_order_id)
     word = kind or wire_type(order)
     body: dict[str, Any] = {
         "id": order.venue_order_id,
@@ -294,7 +300,7 @@ def modification(order: Order, amendment: OrderAmendment, market: Market, *, kin
         "side": SIDES[order.side],
         "type": word,
         "size": plain(size),
-        "price": plain(price) if carries_price and price is not None else "0",
+        "price": plain(price),
     }
     if order.type.has_trigger and trigger is not None:
         body["trigger_price"] = plain(trigger)
@@ -304,7 +310,7 @@ def modification(order: Order, amendment: OrderAmendment, market: Market, *, kin
         side=body["side"],
         type=word,
         size=quantums(size, "size"),
-        price=quantums(price, "price") if carries_price and price is not None else 0,
+        price=quantums(price, "price"),
         order_id=order.venue_order_id,
     )
 

@@ -267,18 +267,18 @@ class CancelResult(Struct, frozen=True, gc=False):
 class Fill(Struct, frozen=True, gc=False):
     """
     A fill, over REST and on ``fills.{market}``. ``side`` is the TAKER's side, also where we were the maker; ``fee`` is
-    negative for a rebate.
+    negative for a rebate. What was settled or transferred has no order, and may have no liquidity.
     """
 
     id: str
     market: str
-    order_id: str
     side: str
-    liquidity: str
     price: Decimal
     size: Decimal
     created_at: int
     fee: str
+    order_id: str = ""
+    liquidity: str = ""
     fee_currency: str = ""
     client_id: str = ""
     fill_type: str = "FILL"

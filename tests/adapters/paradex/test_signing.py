@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from perpkit.adapters.paradex import sdk_signer
+from perpkit.adapters.paradex import sdk_signer, signing
 from perpkit.adapters.paradex.encode import ORDER_TYPES, STOP_LOSS_TYPES, Unsigned, quantums
 from perpkit.adapters.paradex.sdk_signer import SdkSigner, require_agreement
 from perpkit.adapters.paradex.signing import NativeSigner, derive_account, felt
@@ -135,11 +135,28 @@ def test_an_id_is_read_as_typed_data_reads_a_felt(text, number):
     assert felt(text) == number
 
 
+@pytest.mark.parametrize("text", ["\u0661\u0662", "\uff11\uff12", "\u00b2"])
+def test_digits_of_other_scripts_are_no_number(text):
+    """Python's int would read them, and sign what the venue never sent."""
+    with pytest.raises(ValueError, match="ASCII"):
+        felt(text)
+
+
+@pytest.mark.parametrize(
+    ("hashed", "address"),
+    [(2**251 - 257, 2**251 - 257), (2**251 - 256, 0), (2**251, 256), (2**251 + 5, 261)],
+)
+def test_an_address_stays_below_the_bound_of_addresses(monkeypatch, hashed, address):
+    """Addresses are below 2^251 - 256 (Starknet), where hashes of the felt's field are not."""
+    monkeypatch.setattr(signing, "hash_elements", lambda _: hashed)
+    assert derive_account(1, account_hash=2, proxy_hash=3) == address
+
+
 def test_a_signer_shows_its_public_key_only():
     """Its repr may land in a log."""
     signer = NativeSigner(0xDEADBEEFDEADBEEF, 1, "L")
     assert "deadbeef" not in repr(signer).lower()
-    assert f"{signer.public_key:#x}" in repr(signer)
+    assert repr(signer) == f"NativeSigner(public_key={signer.public_key:#x})"
 
 
 class Disagreeing(NativeSigner):
