@@ -314,6 +314,13 @@ def _check_status(intent: OrderIntent, market: Market, operation: str) -> None:
         _refuse(
             f"{market.id} takes only post-only orders now; set post_only", market, operation, intent.client_order_id
         )
+    if market.status is MarketStatus.REDUCE_ONLY and not intent.reduce_only:
+        _refuse(
+            f"{market.id} takes only reduce-only orders now; set reduce_only",
+            market,
+            operation,
+            intent.client_order_id,
+        )
 
 
 def _check_on_grid(what: str, price: Decimal, market: Market, operation: str, client_order_id: str | None) -> None:

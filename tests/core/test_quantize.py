@@ -115,6 +115,11 @@ def refusal(call, *args, **kwargs) -> InvalidOrderError:
             "BTC-USD-PERP@paradex takes only post-only orders now; set post_only",
         ),
         (
+            {},
+            {"status": MarketStatus.REDUCE_ONLY},
+            "BTC-USD-PERP@paradex takes only reduce-only orders now; set reduce_only",
+        ),
+        (
             {"market_id": "ETH-USD-PERP@paradex"},
             {},
             "the order is for ETH-USD-PERP@paradex, not BTC-USD-PERP@paradex",

@@ -12,7 +12,7 @@ import base64
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -23,6 +23,7 @@ from perpkit.adapters.paradex.sdk_signer import SdkSigner, require_agreement, sd
 from perpkit.adapters.paradex.signing import NativeSigner, Signer, derive_account
 from perpkit.core.clock import Clock
 from perpkit.core.errors import AuthError, ConfigError, CredentialsError, TransportError
+from perpkit.core.single_flight import SingleFlight
 from perpkit.core.transport.redact import Redactor, Secret
 from perpkit.crypto.stark import public_key
 
@@ -62,33 +63,6 @@ class ServerClock:
     def now_s(self) -> int:
         """Return the venue's time in whole seconds."""
         return self.now_ms() // 1000
-
-
-class SingleFlight:
-    """Runs one thing for all who ask for it meanwhile; a caller that is cancelled does not stop it for the rest."""
-
-    def __init__(self, run: Callable[[], Awaitable[Any]]) -> None:
-        self._run = run
-        self._task: asyncio.Task[Any] | None = None
-
-    async def __call__(self) -> Any:
-        """Join the run under way, or start one."""
-        if self._task is None or self._task.done():
-            self._task = asyncio.ensure_future(self._run())
-            # Where every caller has been cancelled nobody is left to look at its error.
-            self._task.add_done_callback(_look_at_error)
-        return await asyncio.shield(self._task)
-
-    async def close(self) -> None:
-        """End a run that nobody needs any more."""
-        if self._task is not None and not self._task.done():
-            self._task.cancel()
-            await asyncio.wait([self._task])
-
-
-def _look_at_error(task: asyncio.Task[Any]) -> None:
-    if not task.cancelled():
-        task.exception()
 
 
 class TokenKeeper:

@@ -14,7 +14,6 @@ from perpkit.adapters.paradex import endpoints
 from perpkit.adapters.paradex.auth import (
     SIGNATURE_LIFE,
     ServerClock,
-    SingleFlight,
     StaticToken,
     TokenKeeper,
     account_of,
@@ -30,6 +29,7 @@ from perpkit.adapters.paradex.signing import Signer
 from perpkit.core.clock import from_ms
 from perpkit.core.context import VenueContext
 from perpkit.core.errors import AuthError, ConfigError
+from perpkit.core.single_flight import SingleFlight
 from perpkit.core.transport.http import HttpTimeouts
 from perpkit.crypto.stark import public_key
 

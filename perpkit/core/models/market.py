@@ -31,6 +31,7 @@ class MarketStatus(StrEnum):
 
     OPEN = "open"
     POST_ONLY = "post_only"
+    REDUCE_ONLY = "reduce_only"
     CANCEL_ONLY = "cancel_only"
     HALTED = "halted"
     SETTLED = "settled"
@@ -198,7 +199,13 @@ class Ticker(Model):
 
 
 class Candle(Model):
-    """One bar. ``volume`` in base units; ``opened_at`` is inclusive, ``interval`` its length."""
+    """
+    One bar.
+
+    Attributes:
+        opened_at: Inclusive; ``interval`` is its length.
+        volume: Base units; None for prices that nobody trades at (mark, index) where the venue gives none.
+    """
 
     market_id: MarketId
     opened_at: UtcTime
@@ -207,7 +214,7 @@ class Candle(Model):
     high: Price
     low: Price
     close: Price
-    volume: NonNegative
+    volume: NonNegative | None = None
 
 
 class PriceKind(StrEnum):

@@ -37,15 +37,20 @@ async def each_page(
 
 
 async def collect(
-    pages: AsyncIterator[list[T]], *, limit: int | None, since: int | None, time: Callable[[T], int]
+    pages: AsyncIterator[list[T]],
+    *,
+    limit: int | None,
+    since: int | None,
+    time: Callable[[T], int],
+    until: int | None = None,
 ) -> list[T]:
     """
-    Return the rows of the pages: all, the newest ``limit`` of them, or all until one is older than ``since``, in the
-    unit of ``time``, so that a venue that ignored the start asked for does not send everything.
+    Return the rows of the pages that are before ``until``: all, the newest ``limit`` of them, or all until one is older
+    than ``since``, in the unit of ``time``, so that a venue that ignored the period asked for does not send everything.
     """
     rows: list[T] = []
     async for page in pages:
-        rows += page
+        rows += page if until is None else [row for row in page if time(row) < until]
         if limit is not None and len(rows) >= limit:
             return rows[:limit]
         if since is not None and page and min(map(time, page)) < since:

@@ -9,7 +9,10 @@ from typing import Any, cast
 
 from perpkit.core.errors import ConfigError
 
-_INSTALL_HINT = "Starknet signing needs {package}, which is not installed: run `pip install 'perpkit[paradex]'`"
+_INSTALL_HINT = (
+    "Starknet signing needs {package}, which is not installed: install the venue's extra, for example "
+    "`pip install 'perpkit[paradex]'`"
+)
 
 
 @cache
@@ -25,6 +28,21 @@ def stark() -> Any:
     except ImportError as exc:
         raise ConfigError(_INSTALL_HINT.format(package="fast-stark-crypto")) from exc
     return lib
+
+
+@cache
+def perpetuals() -> Any:
+    """
+    Return the package's functions that hash whole messages of the perpetual contract, with Poseidon in Rust.
+
+    Raises:
+        ConfigError: It is not installed.
+    """
+    try:
+        import fast_stark_crypto  # noqa: PLC0415 - an optional dependency
+    except ImportError as exc:
+        raise ConfigError(_INSTALL_HINT.format(package="fast-stark-crypto")) from exc
+    return fast_stark_crypto
 
 
 @cache
