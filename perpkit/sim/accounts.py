@@ -7,6 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from perpkit.core.models.account import MarginMode
+from perpkit.core.models.fill import FillKind
 
 __all__ = [
     "AccountStatus",
@@ -18,6 +19,7 @@ __all__ = [
     "Liquidation",
     "MarginMode",
     "MarginSetting",
+    "PastPosition",
     "PositionView",
     "Transfer",
 ]
@@ -113,6 +115,8 @@ class PositionView:
 
     Attributes:
         number: Counts the positions that the account has had in this market, from 1; a flip begins a new one.
+        max_size: The most that it has held since it opened, without a sign.
+        open_fees, close_fees: Paid since it opened, for what added to it and for what took from it.
         size: Signed, base units; 0 when it just closed.
         cost: Signed: what the open size was bought (positive) or sold (negative) for, exact.
         entry_price: ``cost / size``, to 18 places; the last one when flat.
@@ -151,11 +155,42 @@ class PositionView:
     closed_at_ms: int | None
     sequence: int
     number: int
+    max_size: Decimal
+    open_fees: Decimal
+    close_fees: Decimal
 
     @property
     def is_open(self) -> bool:
         """Whether there is anything left of it."""
         return self.size != 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastPosition:
+    """
+    A position that is over: closed, or turned into one on the other side.
+
+    Attributes:
+        max_size: The most that it held, signed.
+        realized_pnl: From price alone.
+        realized_funding: Positive when received.
+        kind: Of the fill that ended it.
+    """
+
+    account_id: str
+    market: str
+    number: int
+    max_size: Decimal
+    entry_price: Decimal
+    exit_price: Decimal
+    realized_pnl: Decimal
+    realized_funding: Decimal
+    open_fees: Decimal
+    close_fees: Decimal
+    leverage: Decimal
+    kind: FillKind
+    created_at_ms: int
+    closed_at_ms: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

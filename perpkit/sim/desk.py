@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 
 from perpkit.core.models.fill import FillKind
 from perpkit.core.models.market import MarketStatus, PriceKind
@@ -20,7 +21,7 @@ from perpkit.sim.accounts import AccountStatus
 from perpkit.sim.events import BboEvent, BookEvent, OrderCause
 from perpkit.sim.margin import requirement, worst_size
 from perpkit.sim.money import ZERO
-from perpkit.sim.orders import CloseReason, Order, OrderRequest, OrderState, TriggerWhen
+from perpkit.sim.orders import Alternative, CloseReason, Order, OrderRequest, OrderState, TriggerWhen
 from perpkit.sim.settlement import Settlement
 from perpkit.sim.state import AccountState, MarketState, State
 from perpkit.sim.validation import trigger_side
@@ -93,7 +94,7 @@ class OrderDesk:
 
     # An order's way in
 
-    def accept(self, request: OrderRequest) -> Order:
+    def accept(self, request: OrderRequest, *, replaces: str | None = None) -> Order:
         """Make an order of a request that passed validation: state NEW, told, not decided on."""
         state, now_ms = self._state, self._state.now_ms
         order = Order(
@@ -111,6 +112,10 @@ class OrderDesk:
             trigger_price=request.trigger_price,
             trigger_when=trigger_side(request),
             trigger_price_kind=request.trigger_price_kind,
+            alternative=request.alternative,
+            whole_position=request.whole_position,
+            attached=request.attached,
+            replaces=replaces,
             expires_at_ms=request.expires_at_ms,
             stp=request.stp,
             stp_owner=request.stp_owner,
@@ -136,7 +141,7 @@ class OrderDesk:
         if order.trigger_when is None:
             self._enter(order)
             return
-        refused = self._count_refusal(order)
+        refused = self._count_refusal(order) or self._whole_position_refusal(order)
         if refused is not None:
             self.close(order, refused)
             return
@@ -146,6 +151,18 @@ class OrderDesk:
         self._set_timer(order)
         self._state.emit_order(order, OrderCause.OPENED)
         self._queue_if_triggered(order)
+
+    def take_place(self, order: Order, previous: Order) -> None:
+        """Decide on a NEW order that ends another one first; that one stays if it can't be replaced any more."""
+        if order.is_closed:
+            return
+        if previous.is_closed:
+            self.close(order, CloseReason.PREVIOUS_NOT_FOUND)
+        elif previous.triggered_at_ms is not None:
+            self.close(order, CloseReason.PREVIOUS_TRIGGERED)
+        else:
+            self.close(previous, CloseReason.REPLACED)
+            self.decide(order)
 
     def force_market(self, account: AccountState, market: MarketState, size: Decimal, bound: Decimal) -> Order:
         """Close so much of an account's position against the book by a liquidation order, within a price bound."""
@@ -170,7 +187,8 @@ class OrderDesk:
     def trigger_due(self, market: MarketState, kind: PriceKind) -> None:
         """Queue every order of a market that waits on this kind of price and whose trigger is touched."""
         for order in list(market.untriggered.values()):
-            if order.trigger_price_kind is kind:
+            kinds = {order.trigger_price_kind, order.alternative.trigger_price_kind if order.alternative else None}
+            if kind in kinds:
                 self._queue_if_triggered(order)
 
     def note_change(self, account: AccountState, market: MarketState) -> None:
@@ -248,6 +266,8 @@ class OrderDesk:
         for order in (maker, taker):
             self._state.emit_order(order, OrderCause.FILLED)
             self._traded[order.account_id, order.market] = None
+            if order.attached is not None:
+                self.enqueue(partial(self._attach, order, order.attached))
         self._moved[market.symbol] = None
 
     # Inside
@@ -311,7 +331,10 @@ class OrderDesk:
         state, market = self._state, self._market(order)
         account = state.accounts[order.account_id]
         remaining = size - order.filled_size
-        if market.status in {MarketStatus.HALTED, MarketStatus.SETTLED, MarketStatus.CANCEL_ONLY}:
+        if market.status in {MarketStatus.HALTED, MarketStatus.SETTLED}:
+            return CloseReason.MARKET_NOT_OPEN
+        may_close = order.reduce_only and market.spec.closing_when_restricted
+        if market.status is MarketStatus.CANCEL_ONLY and not may_close:
             return CloseReason.MARKET_NOT_OPEN
         if market.status is MarketStatus.POST_ONLY and not order.post_only and not account.is_house:
             return CloseReason.MARKET_NOT_OPEN
@@ -386,27 +409,74 @@ class OrderDesk:
             return CloseReason.NOT_ENOUGH_MARGIN
         return None
 
+    def _whole_position_refusal(self, order: Order) -> CloseReason | None:
+        if not order.whole_position:
+            return None
+        if self.reducible(order) <= 0:
+            return CloseReason.REDUCE_ONLY_WOULD_INCREASE
+        live = self._state.accounts[order.account_id].live.values()
+        others = (other for other in live if other.market == order.market and other.whole_position)
+        taken = any(other.state is not OrderState.NEW for other in others)
+        return CloseReason.POSITION_ORDER_CONFLICT if taken else None
+
     def _queue_if_triggered(self, order: Order) -> None:
         market = self._market(order)
+        if market.status is MarketStatus.HALTED:
+            return
+        if order.trigger_price is not None and self._is_touched(
+            market, order.trigger_price_kind, order.trigger_when, order.trigger_price
+        ):
+            self.enqueue(partial(self._trigger, order, None))
+            return
+        other = order.alternative
+        if other is not None and self._is_touched(
+            market, other.trigger_price_kind, other.trigger_when, other.trigger_price
+        ):
+            self.enqueue(partial(self._trigger, order, other))
+
+    @staticmethod
+    def _is_touched(market: MarketState, kind: PriceKind, when: TriggerWhen | None, price: Decimal) -> bool:
         watched = {
             PriceKind.MARK: market.mark_price,
             PriceKind.INDEX: market.index_price,
             PriceKind.LAST: market.tape.last_price,
-        }[order.trigger_price_kind]
-        if watched is None or order.trigger_price is None or market.status is MarketStatus.HALTED:
-            return
-        rises = order.trigger_when is TriggerWhen.ABOVE
-        if watched >= order.trigger_price if rises else watched <= order.trigger_price:
-            self.enqueue(lambda: self._trigger(order))
+        }[kind]
+        if watched is None:
+            return False
+        return watched >= price if when is TriggerWhen.ABOVE else watched <= price
 
-    def _trigger(self, order: Order) -> None:
+    def _trigger(self, order: Order, by: Alternative | None) -> None:
+        """Wake an order, by its own trigger or by its alternative."""
         if order.state is not OrderState.UNTRIGGERED:
             return
         self._take_out(order)
         order.state = OrderState.NEW
         order.triggered_at_ms = self._state.now_ms
+        if by is not None:
+            order.woke_on_alternative = True
+            order.type, order.price = by.type, by.price
+            order.time_in_force = by.time_in_force if by.type.has_price else TimeInForce.IOC
+        if order.whole_position:
+            order.size = self.reducible(order) or order.size
         self._state.emit_order(order, OrderCause.TRIGGERED)
         self._enter(order)
+
+    def _attach(self, parent: Order, request: OrderRequest) -> None:
+        """Bring what is attached to an order up to what it has filled."""
+        uncovered = parent.filled_size - parent.attached_size
+        if uncovered <= 0:
+            return
+        parent.attached_size = parent.filled_size
+        child = self._state.orders.get(parent.attached_id) if parent.attached_id is not None else None
+        if child is not None and child.whole_position and not child.is_closed:
+            return
+        if child is not None and child.state is OrderState.UNTRIGGERED:
+            child.size += uncovered
+            self._state.emit_order(child, OrderCause.AMENDED)
+            return
+        order = self.accept(replace(request, size=uncovered))
+        parent.attached_id = order.id
+        self.decide(order)
 
     def _file(self, order: Order) -> None:
         account = self._state.accounts[order.account_id]
@@ -464,7 +534,9 @@ class OrderDesk:
         for account_id, symbol in traded:
             account = self._state.accounts[account_id]
             for order in list(account.reducing.values()):
-                if order.market == symbol and order.state is OrderState.OPEN and self.reducible(order) <= 0:
+                waits = order.state is OrderState.UNTRIGGERED and order.whole_position
+                stands = order.state is OrderState.OPEN or waits
+                if order.market == symbol and stands and self.reducible(order) <= 0:
                     self.close(order, CloseReason.REDUCE_ONLY_WOULD_INCREASE)
         for market in self._state.markets.values():
             self._tell_book(market)

@@ -8,7 +8,7 @@ A venue's server translates its wire into the calls below and the events and cop
   CLOSED with its reason) follows as events, within the call, or later between :meth:`Exchange.hold_decisions` and
   :meth:`Exchange.release_decisions`. What is refused at once raises
   :class:`~perpkit.sim.orders.RequestRefusedError`. :meth:`Exchange.amend`, :meth:`Exchange.cancel`,
-  :meth:`Exchange.cancel_all`.
+  :meth:`Exchange.cancel_all`, :meth:`Exchange.replace`, :meth:`Exchange.set_dead_man_switch`.
 - Reading (:class:`~perpkit.sim.reader.Reader`): ``order``, ``open_orders``, ``orders``, ``fills``, ``positions``,
   ``balances``, ``account``, ``funding_payments``, ``transfers``, ``ledger_entries``, ``liquidations``; for everybody
   ``markets``, ``book``, ``bbo``, ``stats``, ``trades``, ``candles``, ``funding``, ``funding_history``.
@@ -35,7 +35,7 @@ from perpkit.core.models.fill import FillKind
 from perpkit.core.models.market import FundingAccrual, MarketStatus, PriceKind
 from perpkit.sim import invariants
 from perpkit.sim.accounts import EntryKind, LedgerEntry, MarginSetting, Transfer
-from perpkit.sim.clock import SimClock
+from perpkit.sim.clock import Scheduled, SimClock
 from perpkit.sim.desk import OrderDesk
 from perpkit.sim.events import (
     FundingEvent,
@@ -82,6 +82,7 @@ class Exchange(Reader):
         self._settlement = Settlement(self._state)
         self._liquidator = Liquidator(self._state, self._settlement)
         self._desk = OrderDesk(self._state, self._settlement, self._check_account)
+        self._countdowns: dict[str, Scheduled] = {}
         self.listing_version = 0
         """Grows when a market is listed or its rules change."""
         self.add_account(INSURANCE, self.config.insurance, is_house=True)
@@ -306,6 +307,30 @@ class Exchange(Reader):
         self._desk.run()
         return accepted
 
+    def replace(self, account_id: str, order_id: str, request: OrderRequest) -> Order:
+        """
+        Put a new order in the place of an open or untriggered one. Decided on together: the old one ends as REPLACED
+        even if the new one is then refused; an old one that has ended by then, or was triggered, refuses the new one.
+
+        Returns:
+            The new order in state NEW, like ``submit``.
+
+        Raises:
+            RequestRefusedError: UNKNOWN_ORDER, ORDER_CLOSED, or what ``submit`` refuses; the old order stays.
+        """
+        previous = self._find(account_id, order_id)
+        if previous is None:
+            raise RequestRefusedError(RefusalReason.UNKNOWN_ORDER, f"the account has no order {order_id}")
+        if previous.is_closed:
+            raise RequestRefusedError(RefusalReason.ORDER_CLOSED, f"order {order_id} is over: {previous.close_reason}")
+        account, market = self._state.account(request.account_id), self._state.market(request.market)
+        check_request(self._state, account, market, request)
+        order = self._desk.accept(request, replaces=previous.id)
+        accepted = order.copy()
+        self._desk.decide_later(partial(self._desk.take_place, order, previous))
+        self._desk.run()
+        return accepted
+
     def amend(
         self,
         account_id: str,
@@ -392,6 +417,15 @@ class Exchange(Reader):
         self._desk.run()
         return before
 
+    def set_dead_man_switch(self, account_id: str, after: timedelta | None) -> None:
+        """Cancel all open orders of an account when the time runs out, unless set anew before; None disarms it."""
+        account = self._state.account(account_id)
+        armed = self._countdowns.pop(account.id, None)
+        if armed is not None:
+            armed.cancel()
+        if after is not None:
+            self._countdowns[account.id] = self._state.clock.call_later(after, partial(self._run_out, account))
+
     def cancel_by_venue(self, account_id: str, order_id: str) -> None:
         """Cancel an order as the venue itself does, whatever its status lets clients do. For tests."""
         order = self._find(account_id, order_id)
@@ -437,6 +471,12 @@ class Exchange(Reader):
         self._desk.release()
 
     # Inside
+
+    def _run_out(self, account: AccountState) -> None:
+        self._countdowns.pop(account.id, None)
+        for order in list(account.live.values()):
+            self._desk.enqueue(partial(self._desk.close, order, CloseReason.DEAD_MAN_SWITCH))
+        self._desk.run()
 
     def _tick(self) -> None:
         for market in self._state.markets.values():
@@ -494,6 +534,11 @@ class Exchange(Reader):
         self._desk.run()
 
     def _check_account(self, account: AccountState) -> None:
+        if self.config.cancels_when_short and not account.is_house:
+            opening = [order for order in account.live.values() if not order.reduce_only]
+            if opening and requirement(self._state, account).free < 0:
+                for order in opening:
+                    self._desk.enqueue(partial(self._desk.close, order, CloseReason.NOT_ENOUGH_MARGIN))
         self._liquidator.check(account, self._desk)
 
     def _pause_funding_unless_open(self, market: MarketState) -> None:

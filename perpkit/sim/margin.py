@@ -164,6 +164,9 @@ def view_position(state: State, account: AccountState, position: Position) -> Po
         closed_at_ms=position.closed_at_ms,
         sequence=position.sequence,
         number=position.number,
+        max_size=position.max_size,
+        open_fees=position.open_fees,
+        close_fees=position.close_fees,
     )
 
 

@@ -58,6 +58,7 @@ class MarketSpec:
         funding_price: Which price the funding notional is taken at.
         funding_delay: How long after a period's end its payments are booked and told, where they come at its end. Who
             trades in between settles with the trade; what is owed was fixed at the end of the period.
+        closing_when_restricted: CANCEL_ONLY also takes reduce-only orders here, which some venues call reduce-only.
         liquidation_fee: Fraction of notional that a liquidation pays to the insurance fund.
         meta: The venue's own words for what the exchange doesn't need to know.
     """
@@ -83,6 +84,7 @@ class MarketSpec:
     funding_accrual: FundingAccrual = FundingAccrual.CONTINUOUS
     funding_price: PriceKind = PriceKind.INDEX
     funding_delay: timedelta = timedelta(0)
+    closing_when_restricted: bool = False
     liquidation_fee: Decimal = ZERO
     status: MarketStatus = MarketStatus.OPEN
     meta: Mapping[str, Any] = field(default_factory=dict)

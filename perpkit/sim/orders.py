@@ -18,6 +18,7 @@ from perpkit.core.models.order import OrderType, SelfTradePrevention, Side, Time
 from perpkit.sim.money import ZERO, divide
 
 __all__ = [
+    "Alternative",
     "AmendResult",
     "CancelResult",
     "CancelStatus",
@@ -81,6 +82,14 @@ class CloseReason(StrEnum):
     DISCONNECTED = "disconnected"
     """Cancel-on-disconnect."""
     DEAD_MAN_SWITCH = "dead_man_switch"
+    REPLACED = "replaced"
+    """Another order took its place."""
+    PREVIOUS_NOT_FOUND = "previous_not_found"
+    """The order that it was to replace was over by then."""
+    PREVIOUS_TRIGGERED = "previous_triggered"
+    """The order that it was to replace had been triggered by then."""
+    POSITION_ORDER_CONFLICT = "position_order_conflict"
+    """The position has an order that closes the whole of it already."""
     ADMIN = "admin"
     """Canceled by the venue."""
 
@@ -142,6 +151,24 @@ class TriggerWhen(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Alternative:
+    """
+    A second trigger of an order that waits for one: if it is touched first, it says what the order becomes.
+
+    Attributes:
+        type: Of those that wait for a trigger; with ``price`` for a limit type, or the worst price of a market type.
+        time_in_force: Of what it becomes.
+    """
+
+    trigger_price: Decimal
+    trigger_when: TriggerWhen
+    trigger_price_kind: PriceKind
+    type: OrderType
+    price: Decimal | None
+    time_in_force: TimeInForce
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OrderRequest:
     """
     What an account asks for.
@@ -151,7 +178,11 @@ class OrderRequest:
         price: Quote units. Limit types need it; a market type may give one as the worst price it takes.
         trigger_when: None derives it: a stop buys above and sells below, a take-profit the other way round.
         trigger_price_kind: Which price is watched.
-        expires_at_ms: For GTD, milliseconds since 1970.
+        alternative: A second trigger, such as the stop-loss beside a take-profit; whichever is touched first counts.
+        whole_position: When it wakes, its size is the position's; it ends when the position does. One in each market.
+        attached: What comes into being once this order fills, of the size filled; it grows with further fills until it
+            is triggered.
+        expires_at_ms: For GTD, milliseconds since 1970; also for a type that waits for a trigger.
         stp: What happens when it meets an order of the same account; None lets them trade.
         stp_owner: It is also kept from trading with the other accounts of the same owner.
         rpi: A resting order that only retail takers may hit; not shown in the public book.
@@ -174,6 +205,9 @@ class OrderRequest:
     trigger_price: Decimal | None = None
     trigger_when: TriggerWhen | None = None
     trigger_price_kind: PriceKind = PriceKind.MARK
+    alternative: Alternative | None = None
+    whole_position: bool = False
+    attached: OrderRequest | None = None
     expires_at_ms: int | None = None
     stp: SelfTradePrevention | None = SelfTradePrevention.EXPIRE_TAKER
     stp_owner: bool = False
@@ -194,8 +228,12 @@ class Order:
         sequence: Grows with each change of any order, position or account; unique, not consecutive.
         cost: Sum of price times size over its fills, exact.
         received_at_ms: When the venue took it in.
+        fees_paid: Of its fills so far; positive when paid.
         opened_at_ms: When it passed the checks that decide on it, to trade, to rest or to wait for its trigger; None
             for one that is not decided on or was refused.
+        woke_on_alternative: Whether it was the second trigger that was touched.
+        replaces: Id of the order whose place it takes.
+        attached_size: How much of it what is attached to it covers; ``attached_id`` is the latest such order.
     """
 
     id: str
@@ -226,11 +264,19 @@ class Order:
     close_reason: CloseReason | None = None
     filled_size: Decimal = ZERO
     cost: Decimal = ZERO
+    fees_paid: Decimal = ZERO
     fill_kind: FillKind = FillKind.TRADE
     triggered_at_ms: int | None = None
     opened_at_ms: int | None = None
     stp_owner: bool = False
     fee_surcharge: Decimal = ZERO
+    alternative: Alternative | None = None
+    woke_on_alternative: bool = False
+    whole_position: bool = False
+    replaces: str | None = None
+    attached: OrderRequest | None = None
+    attached_id: str | None = None
+    attached_size: Decimal = ZERO
 
     def copy(self) -> Order:
         """Return a copy that stays as it is."""

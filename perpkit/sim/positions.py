@@ -12,6 +12,21 @@ from perpkit.sim.money import ZERO, divide, product, to_money
 
 
 @dataclass(slots=True)
+class Ended:
+    """What a position had come to when it closed or flipped; ``max_size`` has its sign."""
+
+    number: int
+    max_size: Decimal
+    entry_price: Decimal
+    exit_price: Decimal
+    pnl: Decimal
+    funding: Decimal
+    open_fees: Decimal
+    close_fees: Decimal
+    created_at_ms: int
+
+
+@dataclass(slots=True)
 class Realized:
     """What a change of a position settled: from price and from funding; both positive when gained."""
 
@@ -19,6 +34,8 @@ class Realized:
     funding: Decimal
     funding_for: Decimal
     """The signed size that the funding was for."""
+    ended: Ended | None
+    """The position that this ended, if it did."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -33,6 +50,8 @@ class Position:
         exit_size, exit_value: What was closed since it opened, and for how much.
         isolated_margin: Cash set aside; 0 in cross mode.
         number: Counts the times that it was opened.
+        max_size: The most that it has held since it opened, without a sign.
+        open_fees, close_fees: Paid since it opened, for what added to it and for what took from it.
     """
 
     id: str
@@ -53,6 +72,9 @@ class Position:
     closed_at_ms: int | None = None
     sequence: int = 0
     number: int = 0
+    max_size: Decimal = ZERO
+    open_fees: Decimal = ZERO
+    close_fees: Decimal = ZERO
 
     @property
     def entry_price(self) -> Decimal:
@@ -79,7 +101,9 @@ class Position:
         self.realized_funding += amount
         return amount
 
-    def trade(self, change: Decimal, price: Decimal, funding_index: Decimal, now_ms: int) -> Realized:
+    def trade(
+        self, change: Decimal, price: Decimal, funding_index: Decimal, now_ms: int, fee: Decimal = ZERO
+    ) -> Realized:
         """
         Add a trade.
 
@@ -88,6 +112,7 @@ class Position:
             price: Of the trade.
             funding_index: The market's, now.
             now_ms: For the position's own times.
+            fee: Of the trade; through a flip each position has its share.
 
         Returns:
             What it settled. Through a flip the old position is closed and a new one begins, both at ``price``.
@@ -97,19 +122,25 @@ class Position:
         closing = ZERO
         if self.size and (self.size > 0) != (change > 0):
             closing = min(abs(change), abs(self.size)).copy_sign(change)
+        closing_fee = to_money(divide(product(fee, closing), change)) if closing else ZERO
+        self.close_fees += closing_fee
+        side = self.size
         pnl = self._reduce(closing, price) if closing else ZERO
+        ended = self._ended(side) if closing and not self.size else None
         opening = change - closing
         if opening:
             if not self.size:
                 self._begin(now_ms)
             self.size += opening
             self.cost += opening * price
+            self.open_fees += fee - closing_fee
+            self.max_size = max(self.max_size, abs(self.size))
         elif not self.size:
             self._end(now_ms)
         if self.size:
             self.last_entry_price = self.entry_price
         self.updated_at_ms = now_ms
-        return Realized(pnl, funding, funded_size)
+        return Realized(pnl, funding, funded_size, ended)
 
     def _reduce(self, closing: Decimal, price: Decimal) -> Decimal:
         proceeds = -closing * price
@@ -122,8 +153,22 @@ class Position:
         self.realized_pnl += pnl
         return pnl
 
+    def _ended(self, side: Decimal) -> Ended:
+        return Ended(
+            number=self.number,
+            max_size=self.max_size.copy_sign(side),
+            entry_price=self.last_entry_price,
+            exit_price=divide(self.exit_value, self.exit_size),
+            pnl=self.realized_pnl,
+            funding=self.realized_funding,
+            open_fees=self.open_fees,
+            close_fees=self.close_fees,
+            created_at_ms=self.created_at_ms,
+        )
+
     def _begin(self, now_ms: int) -> None:
         self.number += 1
+        self.max_size = self.open_fees = self.close_fees = ZERO
         self.created_at_ms = now_ms
         self.closed_at_ms = None
         self.exit_size = self.exit_value = ZERO

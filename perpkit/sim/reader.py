@@ -22,6 +22,7 @@ from perpkit.sim.accounts import (
     LedgerEntry,
     Liquidation,
     MarginSetting,
+    PastPosition,
     PositionView,
     Transfer,
 )
@@ -144,6 +145,10 @@ class Reader:
         account = self._state.account(account_id)
         position = account.positions.get(self._state.market(market).symbol)
         return view_position(self._state, account, position) if position is not None else None
+
+    def past_positions(self, account_id: str) -> list[PastPosition]:
+        """Return the positions that are over, in the order in which they ended."""
+        return list(self._state.account(account_id).past_positions)
 
     def balances(self, account_id: str) -> list[BalanceView]:
         """Return the settled cash of every asset that the account ever held."""

@@ -10,7 +10,7 @@ from decimal import Decimal
 from perpkit.core.models.account import MarginMode
 from perpkit.core.models.fill import FillKind, Liquidity
 from perpkit.core.models.order import Side
-from perpkit.sim.accounts import EntryKind, FundingPayment, LedgerEntry
+from perpkit.sim.accounts import EntryKind, FundingPayment, LedgerEntry, PastPosition
 from perpkit.sim.events import (
     AccountEvent,
     BalanceEvent,
@@ -22,7 +22,7 @@ from perpkit.sim.events import (
 from perpkit.sim.margin import view_position
 from perpkit.sim.money import ZERO, product, to_money
 from perpkit.sim.orders import Fill, Order, Trade
-from perpkit.sim.positions import Position, margin_after_trade
+from perpkit.sim.positions import Ended, Position, margin_after_trade
 from perpkit.sim.state import AccountState, MarketState, State
 
 
@@ -146,7 +146,12 @@ class Settlement:
         position = state.position(account, market.symbol)
         index = market.funding.at(state.now_ms)
         before = position.size
-        realized = position.trade(trade.size * leg.side.sign, trade.price, index, state.now_ms)
+        fee = to_money(product(trade.price, trade.size, leg.fee_rate))
+        realized = position.trade(trade.size * leg.side.sign, trade.price, index, state.now_ms, fee)
+        if realized.ended is not None and not account.is_house:
+            account.past_positions.append(_past_position(state, account, market, realized.ended, kind))
+        if leg.order is not None:
+            leg.order.fees_paid += fee
         if account.choice(market.symbol).mode is MarginMode.ISOLATED:
             position.isolated_margin = margin_after_trade(
                 position.isolated_margin,
@@ -166,7 +171,7 @@ class Settlement:
             taker_side=trade.side,
             price=trade.price,
             size=trade.size,
-            fee=to_money(product(trade.price, trade.size, leg.fee_rate)),
+            fee=fee,
             fee_asset=state.settle_asset,
             liquidity=leg.liquidity,
             kind=kind,
@@ -227,3 +232,24 @@ class Settlement:
         if not account.is_house:
             account.payments.append(payment)
         self._state.emit(FundingPaymentEvent, payment=payment)
+
+
+def _past_position(
+    state: State, account: AccountState, market: MarketState, ended: Ended, kind: FillKind
+) -> PastPosition:
+    return PastPosition(
+        account_id=account.id,
+        market=market.symbol,
+        number=ended.number,
+        max_size=ended.max_size,
+        entry_price=ended.entry_price,
+        exit_price=ended.exit_price,
+        realized_pnl=ended.pnl,
+        realized_funding=ended.funding,
+        open_fees=ended.open_fees,
+        close_fees=ended.close_fees,
+        leverage=state.leverage(account, market),
+        kind=kind,
+        created_at_ms=ended.created_at_ms,
+        closed_at_ms=state.now_ms,
+    )

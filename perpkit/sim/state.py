@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from perpkit.core.models.market import MarketStatus
-from perpkit.sim.accounts import AccountStatus, FundingPayment, Liquidation, Transfer
+from perpkit.sim.accounts import AccountStatus, FundingPayment, Liquidation, PastPosition, Transfer
 from perpkit.sim.book import OrderBook
 from perpkit.sim.clock import Scheduled, SimClock
 from perpkit.sim.events import Event, OrderCause, OrderEvent, Subscriber
@@ -42,6 +42,8 @@ class ExchangeConfig:
         settle_asset: What accounts hold and everything is paid in.
         insurance: What the insurance fund begins with.
         funding_sample_every: How often a row is added to the funding history of an index market.
+        closing_when_restricted: The whole exchange's CANCEL_ONLY also takes reduce-only orders.
+        cancels_when_short: An account whose free collateral falls below zero loses its orders that are not reduce-only.
         first_id: Ids begin a little above it; it has as many digits as the venue's.
     """
 
@@ -49,6 +51,8 @@ class ExchangeConfig:
     settle_asset: str = "USDC"
     insurance: Decimal = Decimal(10_000_000)
     funding_sample_every: timedelta = timedelta(minutes=1)
+    closing_when_restricted: bool = False
+    cancels_when_short: bool = False
     first_id: int = FIRST
 
 
@@ -110,6 +114,7 @@ class AccountState:
     standing: dict[str, dict[Side, Decimal]] = field(default_factory=dict)
     orders: list[Order] = field(default_factory=list)
     fills: list[Fill] = field(default_factory=list)
+    past_positions: list[PastPosition] = field(default_factory=list)
     transfers: list[Transfer] = field(default_factory=list)
     payments: list[FundingPayment] = field(default_factory=list)
     liquidations: list[Liquidation] = field(default_factory=list)

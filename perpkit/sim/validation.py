@@ -25,6 +25,10 @@ def check_request(state: State, account: AccountState, market: MarketState, requ
         check_price(market, request.price, "price")
     if request.trigger_price is not None:
         check_price(market, request.trigger_price, "trigger_price")
+    if request.alternative is not None:
+        check_price(market, request.alternative.trigger_price, "the alternative's trigger_price")
+    if request.attached is not None:
+        _check_fields(state, request.attached)
     if account.is_house:
         return
     _check_status(state, market, request)
@@ -63,11 +67,12 @@ def check_price(market: MarketState, price: Decimal, name: str) -> None:
         )
 
 
-def check_system(state: State, *, cancels: bool) -> None:
-    """Refuse when the exchange takes nothing, or (unless ``cancels``) takes cancels only."""
+def check_system(state: State, *, cancels: bool, closes: bool = False) -> None:
+    """Refuse when the exchange takes nothing, or takes cancels only and this neither ``cancels`` nor ``closes``."""
     if state.system_status is SystemStatus.MAINTENANCE:
         _refuse(RefusalReason.SYSTEM_MAINTENANCE, "the exchange is in maintenance")
-    if state.system_status is SystemStatus.CANCEL_ONLY and not cancels:
+    restricted = state.system_status is SystemStatus.CANCEL_ONLY
+    if restricted and not cancels and not (closes and state.config.closing_when_restricted):
         _refuse(RefusalReason.SYSTEM_CANCEL_ONLY, "the exchange takes cancels only")
 
 
@@ -118,20 +123,26 @@ def _check_fields(state: State, request: OrderRequest) -> None:
         _refuse(RefusalReason.INVALID_REQUEST, f"post_only needs a resting order, not {kind} {request.time_in_force}")
     if request.rpi and (kind is not OrderType.LIMIT or request.time_in_force in _RESTLESS):
         _refuse(RefusalReason.INVALID_REQUEST, f"a retail order must rest, not {kind} {request.time_in_force}")
-    if (request.time_in_force is TimeInForce.GTD) != (request.expires_at_ms is not None):
+    expires = request.expires_at_ms is not None
+    if (request.time_in_force is TimeInForce.GTD) != expires and not (expires and kind.has_trigger):
         _refuse(RefusalReason.INVALID_REQUEST, "GTD and expires_at_ms go together")
+    if request.whole_position and not (request.reduce_only and kind.has_trigger):
+        _refuse(RefusalReason.INVALID_REQUEST, "only a reduce-only order that waits for a trigger closes a position")
+    if request.alternative is not None and not kind.has_trigger:
+        _refuse(RefusalReason.INVALID_REQUEST, f"a {kind} order waits for no trigger, and has no other one")
     if request.expires_at_ms is not None and request.expires_at_ms <= state.now_ms:
         _refuse(RefusalReason.INVALID_REQUEST, f"expires_at_ms {request.expires_at_ms} is not after {state.now_ms}")
 
 
 def _check_status(state: State, market: MarketState, request: OrderRequest) -> None:
-    check_system(state, cancels=False)
+    check_system(state, cancels=False, closes=request.reduce_only)
     takes = request.post_only or request.rpi
     if state.system_status is SystemStatus.POST_ONLY and not takes:
         _refuse(RefusalReason.SYSTEM_POST_ONLY, "the exchange takes post-only orders only")
     if market.status in {MarketStatus.HALTED, MarketStatus.SETTLED}:
         _refuse(RefusalReason.MARKET_NOT_OPEN, f"{market.symbol} is {market.status}")
-    if market.status is MarketStatus.CANCEL_ONLY:
+    may_close = request.reduce_only and market.spec.closing_when_restricted
+    if market.status is MarketStatus.CANCEL_ONLY and not may_close:
         _refuse(RefusalReason.MARKET_CANCEL_ONLY, f"{market.symbol} takes cancels only")
     if market.status is MarketStatus.POST_ONLY and not takes:
         _refuse(RefusalReason.MARKET_POST_ONLY, f"{market.symbol} takes post-only orders only")

@@ -612,3 +612,21 @@ def test_an_order_knows_when_it_was_let_in():
     refused = world.order("bob", "buy", 1, 1000, post_only=True)
     assert resting.opened_at_ms == world.clock.now_ms()
     assert (refused.close_reason, refused.opened_at_ms) == (CloseReason.POST_ONLY_WOULD_CROSS, None)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_where_a_venue_allows_it_positions_can_still_be_closed_under_restriction(whole):
+    """Cancel-only for a market, or for the whole exchange, lets reduce-only orders through; others are refused."""
+    world = World(replace(BTC, closing_when_restricted=True))
+    world.exchange._state.config = replace(world.exchange.config, closing_when_restricted=True)
+    world.order("ann", "sell", 2, 1000)
+    world.order("bob", "buy", 1, 1000)
+    world.order("ann", "buy", 1, 999)
+    if whole:
+        world.exchange.set_system_status(SystemStatus.CANCEL_ONLY)
+    else:
+        world.exchange.set_market_status("BTC", MarketStatus.CANCEL_ONLY)
+    with pytest.raises(RequestRefusedError):
+        world.order("bob", "sell", 1, 999)
+    assert world.order("bob", "sell", 1, 999, reduce_only=True).close_reason is CloseReason.FILLED
+    world.exchange.check_invariants()

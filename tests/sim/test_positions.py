@@ -146,3 +146,21 @@ def test_positions_of_a_market_are_counted():
         world.order("bob", side, size, 1000 if side == "buy" else 999)
         numbers.append((world.size("bob"), world.exchange.position("bob", "BTC").number))
     assert numbers == [(1, 1), (0, 1), (2, 2), (-1, 3)]
+
+
+def test_a_position_that_ends_is_kept_with_what_it_came_to():
+    """Long 3 at 1000, 1 sold at 1100, then 4 sold at 1050: the long ends, and a short of 2 begins with its own fees."""
+    world = World()
+    for side, size, price in (("buy", 3, 1000), ("sell", 1, 1100), ("sell", 4, 1050)):
+        world.order("ann", "sell" if side == "buy" else "buy", size, price)
+        world.order("bob", side, size, price)
+    (past,) = world.exchange.past_positions("bob")
+    # 100 + 2 x 50 from price; fees of 0.0005 of 3000 to open, of 1100 and of half of 4200 to close.
+    assert (past.number, past.max_size, past.realized_pnl) == (1, 3, 200)
+    assert (past.open_fees, past.close_fees) == (Decimal("1.5"), Decimal("0.55") + Decimal("1.05"))
+    assert past.entry_price == 1000
+    assert abs(past.exit_price * 3 - 3200) < Decimal("1e-15")
+    position = world.exchange.position("bob", "BTC")
+    assert (position.number, position.size, position.max_size) == (2, -2, 2)
+    assert (position.open_fees, position.close_fees) == (Decimal("1.05"), 0)
+    world.exchange.check_invariants()
