@@ -18,6 +18,7 @@ from perpkit.adapters.lighter.config import VENUE
 from perpkit.core.credentials import FILE, SecretNames
 from perpkit.core.errors import CredentialsError
 from perpkit.core.transport.redact import Secret
+from perpkit.crypto.ecgfp5 import ORDER
 
 VARIABLES: Final[Mapping[str, str]] = {
     "account_index": "LIGHTER_ACCOUNT_INDEX",
@@ -32,9 +33,6 @@ VARIABLES: Final[Mapping[str, str]] = {
 
 FIELDS: Final = tuple(VARIABLES)
 """The names that ``open_venue`` takes; the credentials file holds all but the last, one ``name = value`` a line."""
-
-GROUP_ORDER: Final = 1067993516717146951041484916571792702745057740581727230159139685185762082554198619328292418486241
-"""Private keys are numbers below it (the order of the curve ECgFp5; poseidon_crypto)."""
 
 MAX_ACCOUNT: Final = 2**48 - 2
 MAX_KEY_INDEX: Final = 254
@@ -189,8 +187,8 @@ def _private_key(text: str, where: str) -> Secret:
     if not _HEX.fullmatch(digits) or len(digits) != _KEY_DIGITS:
         hint = " (64 look like an Ethereum key: the API key's own is needed)" if len(digits) == 64 else ""
         raise CredentialsError(f"{where}: an API private key is 80 hex digits{hint}", venue=VENUE)
-    if not 0 < int.from_bytes(bytes.fromhex(digits), "little") < GROUP_ORDER:
-        raise CredentialsError(f"{where}: an API private key is not one of Lighter's curve", venue=VENUE)
+    if not 0 < int.from_bytes(bytes.fromhex(digits), "little") < ORDER:
+        raise CredentialsError(f"{where}: an API private key is not one of the venue's curve", venue=VENUE)
     return Secret(digits.lower())
 
 

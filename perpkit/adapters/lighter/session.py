@@ -76,6 +76,7 @@ class Session:
         self.rest = RestClient(self._http, context.redactor, settings.tier, self.tokens)
         self._account_index = credentials.account_index
         self._finding = asyncio.Lock()
+        self._keys_compared = False
 
     async def open(self) -> None:
         """Open the connection pool. Nothing is asked yet."""
@@ -112,12 +113,15 @@ class Session:
 
     async def account(self) -> schema.Account:
         """
-        Return the account's row: margins, positions, assets.
+        Return the account's row: margins, positions, assets. It is public: the first time, the keys given are compared
+        with those that the venue lists, since nothing else would tell that they are wrong before an order does.
 
         Raises:
-            AuthError: The venue has no such account.
+            AuthError: The venue has no such account, or other keys of it.
         """
         index = await self.account_index()
+        if self.credentials.can_sign and not self._keys_compared:
+            await self._compare_keys(index)
         for row in await self.rest.get_account("index", str(index)):
             if row.index == index:
                 return row
@@ -132,6 +136,16 @@ class Session:
         latest = earliest + timedelta(seconds=1)
         skew = earliest - ours if ours < earliest else max(ours - latest, timedelta(0)) * -1
         return ClockReading(ours + skew, skew, round_trip)
+
+    async def _compare_keys(self, index: int) -> None:
+        listed = {row.api_key_index: row.public_key.lower() for row in await self.rest.get_api_keys(index)}
+        for slot, ours in (await self.signer.public_keys()).items():
+            theirs = listed.get(slot)
+            if theirs != ours:
+                what = "another key than the one given" if theirs else "no key"
+                msg = f"slot {slot} of account {index} holds {what}; check account_index, api_key_index and environment"
+                raise AuthError(msg, venue=VENUE, operation=f"GET {endpoints.API_KEYS}")
+        self._keys_compared = True
 
     async def _find_account(self) -> int:
         address = self.credentials.l1_address

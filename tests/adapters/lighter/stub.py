@@ -79,6 +79,9 @@ class StandInSigner:
     async def open(self):
         return None
 
+    async def public_keys(self):
+        return dict.fromkeys(self.key_indexes, "0a" * 40)
+
     async def sign(self, tx, *, account, key_index, nonce):
         await asyncio.sleep(0)
         body = {"AccountIndex": account, "ApiKeyIndex": key_index, **tx.fields(), "ExpiredAt": 1, "Nonce": nonce}
@@ -113,6 +116,8 @@ class StubVenue:
         rest = EXAMPLES["rest"]
         self.say("GET /api/v1/orderBookDetails", rest["OrderBookDetails"])
         self.say("GET /api/v1/account", rest["DetailedAccounts"])
+        keys = [{"api_key_index": index, "public_key": "0a" * 40} for index in range(4, 8)]
+        self.say("GET /api/v1/apikeys", {"code": 200, "api_keys": keys})
         self.say("GET /api/v1/nextNonce", self._next_nonce)
         self.say("POST /api/v1/sendTx", self.take)
         self.say("POST /api/v1/sendTxBatch", self.take)

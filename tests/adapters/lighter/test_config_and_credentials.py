@@ -8,9 +8,10 @@ from datetime import timedelta
 import pytest
 
 from perpkit.adapters.lighter.config import LighterSettings
-from perpkit.adapters.lighter.credentials import GROUP_ORDER, CredentialKind, find_credentials
+from perpkit.adapters.lighter.credentials import CredentialKind, find_credentials
 from perpkit.core.errors import ConfigError, CredentialsError
 from perpkit.core.transport.redact import Secret
+from perpkit.crypto.ecgfp5 import ORDER
 from tests.adapters.lighter.conftest import NOW
 
 KEY = bytes(range(1, 41)).hex()
@@ -94,7 +95,7 @@ BAD = {
     "a key that is no number": {"api_private_key": "not a key at all"},
     "an Ethereum key": {"api_private_key": "ab" * 32},
     "a key of zeros": {"api_private_key": "00" * 40},
-    "a key beyond the curve's order": {"api_private_key": GROUP_ORDER.to_bytes(40, "little").hex()},
+    "a key beyond the curve's order": {"api_private_key": ORDER.to_bytes(40, "little").hex()},
     "an empty key": {"api_private_key": " "},
     "a key without its slot": {"api_key_index": None},
     "the slot that means all": {"api_key_index": 255},

@@ -25,6 +25,7 @@ from perpkit.adapters.lighter.signing.tx import (
 )
 from perpkit.core.errors import ConfigError, CredentialsError, InvalidOrderError
 from perpkit.core.transport.redact import Secret
+from perpkit.crypto.ecgfp5 import PublicKey, hash_to_quintic, to_bytes
 
 KEY = Secret(bytes(range(1, 41)).hex())
 OTHER = Secret(bytes(range(2, 42)).hex())
@@ -142,6 +143,46 @@ async def test_a_key_that_the_library_refuses_is_not_shown():
     with pytest.raises(CredentialsError) as caught:
         await Signer({4: Secret(bad)}, chain_id=304).sign(ORDER, account=1, key_index=4, nonce=0)
     assert bad not in str(caught.value)
+
+
+def hashed(tx, sent, chain_id):
+    """The hash of a transaction by the venue's published rule: its fields in order, then its attributes, if any."""
+    head = [chain_id, tx.CODE, sent["Nonce"], sent["ExpiredAt"], sent["AccountIndex"], sent["ApiKeyIndex"]]
+    found = hash_to_quintic([*head, *tx.fields().values()])
+    if not tx.attributes():
+        return found
+    pairs = [value for pair in tx.attributes().items() for value in map(int, pair)]
+    return hash_to_quintic([*found, *hash_to_quintic(pairs + [0] * (8 - len(pairs)))])
+
+
+@needs_library
+@pytest.mark.parametrize("tx", ALL, ids=lambda tx: f"{tx.CODE}")
+async def test_a_signature_holds_for_its_chain_and_no_other(tx, signer):
+    """Verified by an independent implementation of the hash and the curve, from what is sent alone."""
+    signed = await signer.sign(tx, account=12345, key_index=4, nonce=7)
+    sent = json.loads(signed.info)
+    key = PublicKey(bytes.fromhex((await signer.public_keys())[4]))
+    message = hashed(tx, sent, 304)
+    assert to_bytes(message).hex() == signed.hash
+    assert key.verify(message, base64.b64decode(sent["Sig"]))
+    assert not key.verify(hashed(tx, sent, 300), base64.b64decode(sent["Sig"]))
+
+
+@needs_library
+async def test_a_token_is_signed_as_its_text(signer):
+    """Cut in pieces of eight bytes, each a number of the field, little-endian."""
+    token = await signer.auth_token(1800000000, account=12345)
+    text, _, signature = token.rpartition(":")
+    pieces = [int.from_bytes(text.encode()[at : at + 8], "little") for at in range(0, len(text), 8)]
+    key = PublicKey(bytes.fromhex((await signer.public_keys())[4]))
+    assert key.verify(hash_to_quintic(pieces), bytes.fromhex(signature))
+
+
+async def test_the_public_key_of_a_private_one():
+    """A published vector; the venue's library confirmed it."""
+    assert await Signer({4: KEY}, chain_id=304).public_keys() == {
+        4: "710c8cd2201061fa5570d20852d90ddabd6c496825b639d6c6486ecb1f859b63f237dee54f3f42b4"
+    }
 
 
 SIGNED = '{"AccountIndex":1,"Nonce":7,"L2TxAttributes":null}'

@@ -75,6 +75,19 @@ async def test_an_unknown_account_is_a_matter_of_credentials(stub):
                 await venue.fetch_account()
 
 
+async def test_the_keys_given_are_compared_with_those_that_are_registered(stub):
+    """Once. The account itself is public, so a wrong key would be found out by the first order otherwise."""
+    async with stub.open() as venue:
+        await venue.fetch_account()
+        await venue.fetch_positions()
+        assert [each.query for each in stub.requests("GET /api/v1/apikeys")] == [{"account_index": str(ACCOUNT)}]
+    for rows, words in (([{"api_key_index": 4, "public_key": "0b" * 40}], "another key"), (None, "no key")):
+        stub.say("GET /api/v1/apikeys", {"code": 200, "api_keys": rows})
+        async with stub.open() as venue:
+            with pytest.raises(AuthError, match=f"slot 4 of account 12345 holds {words}"):
+                await venue.fetch_account()
+
+
 async def test_a_watched_account_is_read_without_a_key(stub):
     """Margins and positions are public; orders are not."""
     async with stub.open(keyless=True, account_index=ACCOUNT) as venue:

@@ -12,6 +12,7 @@ from perpkit.adapters.lighter.signing.tx import Signed, Tx
 from perpkit.core.errors import ConfigError
 from perpkit.core.transport import wire_json
 from perpkit.core.transport.redact import Secret
+from perpkit.crypto.ecgfp5 import public_key
 
 
 class Signer:
@@ -34,6 +35,12 @@ class Signer:
     def key_indexes(self) -> tuple[int, ...]:
         """The API keys that it signs with."""
         return tuple(self._keys)
+
+    async def public_keys(self) -> dict[int, str]:
+        """Return the public key of each private one, as the venue lists them: hex without 0x."""
+        return await asyncio.to_thread(
+            lambda: {index: _public_key(secret) for index, secret in self._keys.items()},
+        )
 
     async def open(self) -> SigningLibrary:
         """
@@ -67,6 +74,11 @@ class Signer:
 
     def _key(self, account: int, index: int) -> ApiKey:
         return ApiKey(account, index, self._keys[index], self._chain_id)
+
+
+def _public_key(secret: Secret) -> str:
+    # The library has no function for it.
+    return public_key(int.from_bytes(bytes.fromhex(secret.reveal()), "little")).hex()
 
 
 def require_same(info: str, fields: Mapping[str, int], attributes: Mapping[str, int]) -> None:
