@@ -37,3 +37,25 @@ def oracle_python() -> str:
     if python is None:
         pytest.skip(f"no oracle environment: {reason}")
     return python
+
+
+@cache
+def _x10() -> tuple[str | None, str]:
+    """Return the interpreter that has Extended's SDK, or none and the reason."""
+    named = os.environ.get("PERPKIT_ORACLE_X10_PYTHON")
+    python = Path(named) if named else ROOT / ".venv-oracle-x10" / "bin" / "python"
+    if not python.exists():
+        return None, f"{python.name if named else '.venv-oracle-x10'} is not there; `make oracle-x10` makes it"
+    tried = subprocess.run([python, "-c", "import x10, ccxt"], capture_output=True, text=True, check=False)
+    if tried.returncode:
+        return None, f"Extended's SDK does not import there: {tried.stderr.strip().splitlines()[-1:]}"
+    return str(python), ""
+
+
+@pytest.fixture(scope="session")
+def x10_python() -> str:
+    """The interpreter of the environment that holds Extended's SDK and ccxt; skips, saying why, where it is not."""
+    python, reason = _x10()
+    if python is None:
+        pytest.skip(f"no environment for Extended's SDK: {reason}")
+    return python

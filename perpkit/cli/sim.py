@@ -11,21 +11,18 @@ from typing import Annotated, Any
 import typer
 
 from perpkit.cli import render
+from perpkit.cli.local import LOCAL
 from perpkit.cli.options import AsJson
 from perpkit.cli.running import run
 from perpkit.core.errors import ConfigError
-from perpkit.sim.clock import SimClock
-from perpkit.sim.venues.paradex.server import LocalParadex
-from perpkit.sim.venues.paradex.venue import Settings
+from perpkit.sim.server import SimServer
 
 app = typer.Typer()
-
-_LOCAL = {"paradex": LocalParadex}
 
 
 @app.command()
 def sim(
-    venue: Annotated[str, typer.Argument(metavar="VENUE", help=f"One of: {', '.join(_LOCAL)}.")],
+    venue: Annotated[str, typer.Argument(metavar="VENUE", help=f"One of: {', '.join(LOCAL)}.")],
     *,
     port: Annotated[int, typer.Option("--port", "-p", min=0, max=65535, help="0 lets the system choose.")] = 0,
     seed: Annotated[int, typer.Option("--seed", help="Keys, prices and liquidity follow from it.")] = 7,
@@ -45,8 +42,8 @@ def sim(
 
 
 async def _serve(venue: str, *, port: int, seed: int, accounts: int, lenient: bool, as_json: bool) -> int:
-    if venue not in _LOCAL:
-        raise ConfigError(f"there is no local {venue!r}; there is {', '.join(_LOCAL)}")
+    if venue not in LOCAL:
+        raise ConfigError(f"there is no local {venue!r}; there are {', '.join(LOCAL)}")
     stopped = asyncio.Event()
     # Windows has no signal handlers on its event loop: there ctrl-C interrupts.
     with suppress(NotImplementedError):
@@ -54,15 +51,7 @@ async def _serve(venue: str, *, port: int, seed: int, accounts: int, lenient: bo
             # Being stopped is how this command ends well, so it is no interruption and the exit code is 0.
             asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     try:
-        server = _LOCAL[venue](
-            port=port,
-            seed=seed,
-            accounts=accounts,
-            clock=SimClock.real_time(),
-            liquidity=True,
-            settings=Settings(strict=not lenient),
-        )
-        async with server as local:
+        async with LOCAL[venue].make(port=port, seed=seed, accounts=accounts, strict=not lenient) as local:
             _announce(venue, local, seed, as_json=as_json)
             await stopped.wait()
     except OSError as error:
@@ -72,7 +61,7 @@ async def _serve(venue: str, *, port: int, seed: int, accounts: int, lenient: bo
     return 0
 
 
-def _announce(venue: str, local: LocalParadex, seed: int, *, as_json: bool) -> None:
+def _announce(venue: str, local: SimServer, seed: int, *, as_json: bool) -> None:
     """
     Say where it is and how to use it.
 
@@ -85,41 +74,36 @@ def _announce(venue: str, local: LocalParadex, seed: int, *, as_json: bool) -> N
     sys.stdout.flush()
 
 
-def _instructions(venue: str, local: LocalParadex, seed: int) -> str:
+def _instructions(venue: str, local: SimServer, seed: int) -> str:
+    known = LOCAL[venue]
+    urls = known.urls(local)
+    width = max(map(len, urls))
     lines = [
         f"Local {venue.capitalize()}, seed {seed}, in real time.",
-        f"  REST       {local.url}",
-        f"  WebSocket  {local.ws_url}",
+        *(f"  {name.ljust(width)}  {url}" for name, url in urls.items()),
         "",
         "To use it, paste this into another terminal (the keys are worthless anywhere else):",
         "",
         "  export PERPKIT_ENVIRONMENT=local",
-        f"  export PERPKIT_REST_URL={local.url}",
-        f"  export PERPKIT_WS_URL={local.ws_url}",
+        *(f"  export {name}={value}" for name, value in known.variables(local).items()),
     ]
-    prefix = venue.upper()
-    for number, account in enumerate(local.accounts, 1):
+    for number, variables in enumerate(known.credentials(local), 1):
         # One account is ready to paste as it stands; the others wait behind a comment sign.
         sign = "" if number == 1 else f"# account {number}: "
-        lines.append(f"  {sign}export {prefix}_ACCOUNT={account.address}")
-        lines.append(f"  {sign}export {prefix}_PRIVATE_KEY={account.private_key}")
-    lines += ["", f"then try:  perpkit check {venue}    perpkit book {venue} BTC-USD-PERP", "", "ctrl-C stops it."]
+        lines += [f"  {sign}export {name}={value}" for name, value in variables.items()]
+    trying = f"then try:  perpkit check {venue}    perpkit book {venue} {known.example}"
+    lines += ["", trying, "", "ctrl-C stops it."]
     return "\n".join(lines) + "\n"
 
 
-def _as_dict(venue: str, local: LocalParadex, seed: int) -> dict[str, Any]:
+def _as_dict(venue: str, local: SimServer, seed: int) -> dict[str, Any]:
+    known = LOCAL[venue]
+    rest, ws, *further = known.urls(local).values()
     return {
         "venue": venue,
         "seed": seed,
-        "rest_url": local.url,
-        "ws_url": local.ws_url,
-        "accounts": [
-            {
-                "address": account.address,
-                "private_key": account.private_key,
-                "subkey": account.subkey,
-                "readonly_token": account.readonly_token,
-            }
-            for account in local.accounts
-        ],
+        "rest_url": rest,
+        "ws_url": ws,
+        **({"rpc_url": further[0]} if further else {}),
+        "accounts": known.accounts(local),
     }

@@ -11,22 +11,23 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 from typer.testing import CliRunner
 
-from perpkit.cli import sim
+from perpkit.cli import local
 from perpkit.cli.app import app
-from perpkit.sim.venues.paradex import LocalParadex
+from perpkit.sim.server import SimServer
 
 SECONDS = 30
 
 
 @contextmanager
-def running(*arguments: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
+def running(*arguments: str, venue: str = "paradex", **environment: str) -> Iterator[subprocess.Popen[str]]:
     """Run the real program until the block ends."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "perpkit", "sim", "paradex", *arguments],
+        [sys.executable, "-m", "perpkit", "sim", venue, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -40,32 +41,41 @@ def running(*arguments: str, **environment: str) -> Iterator[subprocess.Popen[st
         process.communicate(timeout=SECONDS)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_serves_and_stops_cleanly(number: signal.Signals):
+@pytest.mark.parametrize(
+    ("venue", "path", "number"),
+    [
+        ("paradex", "/system/time", signal.SIGINT),
+        ("paradex", "/system/time", signal.SIGTERM),
+        ("extended", "/info/starknet", signal.SIGTERM),
+    ],
+)
+def test_it_serves_and_stops_cleanly(venue: str, path: str, number: signal.Signals):
     """The addresses answer; ctrl-C and a supervisor's stop end it with exit code 0 and without a traceback."""
-    with running("--json", "--accounts", "3") as process:
+    with running("--json", "--accounts", "3", venue=venue) as process:
         assert process.stdout is not None
         announced = json.loads(process.stdout.readline())
         assert len(announced["accounts"]) == 3
-        with urllib.request.urlopen(announced["rest_url"] + "/system/time", timeout=SECONDS) as reply:  # noqa: S310
-            assert int(json.load(reply)["server_time"]) > 0
+        with urllib.request.urlopen(announced["rest_url"] + path, timeout=SECONDS) as reply:  # noqa: S310
+            assert json.load(reply)
         process.send_signal(number)
         _, complaints = process.communicate(timeout=SECONDS)
         assert process.returncode == 0, complaints
         assert "Traceback" not in complaints
 
 
-def test_what_it_prints_can_be_pasted():
-    """A shell that runs the printed lines has all that `perpkit account paradex` needs."""
-    with running() as process:
+@pytest.mark.parametrize("venue", ["paradex", "extended"])
+def test_what_it_prints_can_be_pasted(venue: str):
+    """A shell that runs the printed lines has all that `perpkit account VENUE` needs."""
+    with running(venue=venue) as process:
         assert process.stdout is not None
         lines = []
         while "ctrl-C" not in (line := process.stdout.readline()):
             assert line, "it ended early"
             lines.append(line.strip())
         exports = [line for line in lines if line.startswith("export ")]
-        script = "\n".join([*exports, f"{sys.executable} -m perpkit account paradex --json"])
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(("PARADEX_", "PERPKIT_"))}
+        script = "\n".join([*exports, f"{sys.executable} -m perpkit account {venue} --json"])
+        ours = (f"{venue.upper()}_", "PERPKIT_")
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         done = subprocess.run(
             ["sh", "-c", script], capture_output=True, text=True, check=False, timeout=SECONDS, env=clean
         )
@@ -101,19 +111,18 @@ def test_an_unknown_local_venue_is_misuse():
     """The line names those that there are."""
     result = CliRunner().invoke(app, ["sim", "nowhere"])
     assert result.exit_code == 2
-    assert "there is paradex" in result.stderr
+    assert "there are paradex, extended" in result.stderr
 
 
 @pytest.mark.parametrize(("arguments", "strict"), [([], True), (["--lenient"], False)])
 def test_lenient_is_asked_for(monkeypatch: pytest.MonkeyPatch, arguments: list[str], strict: bool):
     """By default the contract is taken at its word."""
-    made: list[bool] = []
+    made: list[object] = []
 
-    class Recorded(LocalParadex):
-        def __init__(self, **fields: object) -> None:
-            made.append(fields["settings"].strict)
-            raise OSError("enough")
+    def make(**fields: object) -> SimServer:
+        made.append(fields["strict"])
+        raise OSError("enough")
 
-    monkeypatch.setitem(sim._LOCAL, "paradex", Recorded)
+    monkeypatch.setitem(local.LOCAL, "paradex", replace(local.LOCAL["paradex"], make=make))
     assert CliRunner().invoke(app, ["sim", "paradex", *arguments]).exit_code == 2
     assert made == [strict]

@@ -1,0 +1,171 @@
+"""
+Drives ccxt's extended class, unmodified, against a local Extended: JSON on stdin says where it is and whose keys to
+use, JSON on stdout says what the client saw. Runs in an environment of its own.
+
+Only configuration is given to the client: its URLs, the account's keys, and that no builder code is wanted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from typing import Any
+
+import ccxt.pro as ccxt
+
+SYMBOL, OTHER = "BTC/USDC:USDC", "ETH/USDC:USDC"
+TIMEOUT_S = 20
+
+
+async def main() -> None:
+    request = json.load(sys.stdin)
+    seen: dict[str, Any] = {"version": ccxt.__version__}
+    client = made(request, builder=False)
+    paying = made(request, builder=True)
+    try:
+        await read_markets(client, seen)
+        await trade(client, seen)
+        await meet_traps(client, paying, seen)
+        await follow(client, seen)
+    finally:
+        await client.close()
+        await paying.close()
+    json.dump(seen, sys.stdout, default=str)
+
+
+def made(request: dict[str, Any], *, builder: bool) -> Any:
+    options = {} if builder else {"builderFee": False}
+    client = ccxt.extended(
+        {
+            "apiKey": request["api_key"],
+            "privateKey": request["private_key"],
+            "enableRateLimit": False,
+            "options": options,
+        }
+    )
+    client.urls["api"] = {"rest": request["url"].removesuffix("/api/v1"), "ws": request["ws_url"]}
+    return client
+
+
+async def refused(call: Any) -> str:
+    try:
+        await call
+    except ccxt.BaseError as exc:
+        return f"{type(exc).__name__}: {exc}"
+    return ""
+
+
+async def next_second() -> None:
+    """Its nonce is the time in whole seconds."""
+    await asyncio.sleep(1.01 - time.time() % 1)
+
+
+async def read_markets(client: Any, seen: dict[str, Any]) -> None:
+    markets = await client.load_markets()
+    seen["swaps"] = sorted(s for s, market in markets.items() if market["swap"] and market["active"])
+    seen["taker"] = markets[SYMBOL]["taker"]
+    ticker = await client.fetch_ticker(SYMBOL)
+    seen["ticker"] = [ticker["bid"], ticker["ask"]]
+    book = await client.fetch_order_book(SYMBOL)
+    seen["book"] = [len(book["bids"]), len(book["asks"])]
+    seen["candles"] = len(await client.fetch_ohlcv(SYMBOL, "1m", limit=5, params={"price": "mark"}))
+    seen["trades"] = isinstance(await client.fetch_trades(SYMBOL), list)
+    hour = 3_600_000
+    since = client.milliseconds() - hour
+    seen["funding_rates"] = len(await client.fetch_funding_rate_history(SYMBOL, since=since, limit=5))
+    seen["open_interest"] = isinstance(await client.fetch_open_interest_history(SYMBOL, "1h"), list)
+    seen["currencies"] = "USDC" in client.currencies or "USD" in client.currencies
+
+
+async def trade(client: Any, seen: dict[str, Any]) -> None:
+    balance = await client.fetch_balance()
+    seen["balance"] = [balance[code]["total"] for code in ("USDC", "USD") if code in balance]
+    seen["fee"] = (await client.fetch_trading_fee(SYMBOL))["taker"]
+    await next_second()
+    order = await client.create_order(SYMBOL, "limit", "buy", 0.01, 80000, {"clientOrderId": "ccxt-1"})
+    seen["placed"] = order["clientOrderId"]
+    seen["fetched"] = (await client.fetch_order(order["id"], SYMBOL))["status"]
+    await next_second()
+    edited = await client.edit_order(order["id"], SYMBOL, "limit", "buy", 0.02, 80100)
+    seen["edited"] = [edited["id"] != order["id"], edited["amount"]]
+    seen["open"] = [[o["price"], o["amount"]] for o in await client.fetch_open_orders(SYMBOL)]
+    await client.cancel_order(edited["id"], SYMBOL)
+    seen["open_after_cancel"] = len(await client.fetch_open_orders(SYMBOL))
+    await next_second()
+    await client.create_order(SYMBOL, "market", "buy", 0.01, 86000)
+    fill = (await client.fetch_my_trades(SYMBOL))[-1]
+    seen["fill"] = [fill["side"], fill["amount"], fill["takerOrMaker"]]
+    seen["positions"] = [[p["side"], p["contracts"]] for p in await client.fetch_positions([SYMBOL])]
+    seen["history"] = sorted({o["status"] for o in await client.fetch_orders(SYMBOL)})
+    seen["positions_history"] = len(await client.fetch_positions_history([SYMBOL]))
+    seen["deposits"] = len(await client.fetch_deposits())
+    seen["refused"] = await refused(client.create_order(SYMBOL, "limit", "buy", 0.01, 99999))
+    await client.cancel_all_orders_after(60_000)
+    await client.cancel_all_orders_after(0)
+
+
+async def meet_traps(client: Any, paying: Any, seen: dict[str, Any]) -> None:
+    await paying.load_markets()
+    await next_second()
+    one = await paying.create_order(SYMBOL, "market", "buy", 0.01, 86000)
+    seen["trap_20_fee_rate"] = await fee_rate(client, one["id"])
+    await next_second()
+    await client.create_order(SYMBOL, "limit", "buy", 0.01, 80000)
+    await client.create_order(OTHER, "limit", "buy", 0.1, 3300)
+    await client.cancel_all_orders(SYMBOL)
+    seen["trap_21_left_of_the_other_market"] = len(await client.fetch_open_orders(OTHER))
+    await next_second()
+    await client.create_order(SYMBOL, "limit", "buy", 0.01, 80000)
+    seen["trap_22_twice_in_a_second"] = await refused(client.create_order(SYMBOL, "limit", "buy", 0.01, 80000))
+    await client.cancel_all_orders()
+    seen["trap_24_daily_open_interest"] = await refused(client.fetch_open_interest_history(SYMBOL, "1d"))
+    await next_second()
+    seen["trap_25_conditional"] = await refused(
+        client.create_order(
+            SYMBOL,
+            "limit",
+            "sell",
+            0.01,
+            79000,
+            {"triggerPrice": 80000, "triggerDirection": "DOWN", "reduceOnly": True},
+        )
+    )
+    await client.cancel_all_orders()
+    leverage = await client.set_leverage(10, SYMBOL)
+    seen["trap_25_leverage_answer"] = leverage["longLeverage"]
+    seen["leverage"] = (await client.fetch_leverage(SYMBOL))["longLeverage"]
+    since = client.milliseconds() - 60_000
+    seen["funding_history_parameter"] = await refused(client.fetch_funding_history(SYMBOL, since=since))
+
+
+async def fee_rate(client: Any, order_id: str) -> float:
+    fills = [fill for fill in await client.fetch_my_trades(SYMBOL) if fill["order"] == order_id]
+    return round(sum(f["fee"]["cost"] for f in fills) / sum(f["cost"] for f in fills), 9)
+
+
+async def follow(client: Any, seen: dict[str, Any]) -> None:
+    async def first(call: Any) -> Any:
+        return await asyncio.wait_for(call, TIMEOUT_S)
+
+    book = await first(client.watch_order_book(SYMBOL))
+    seen["ws_book"] = [len(book["bids"]) > 0, type(book["bids"][0][0]).__name__]
+    seen["ws_mark"] = (await first(client.watch_mark_price(SYMBOL)))["symbol"]
+    balance = await first(client.watch_balance())
+    seen["ws_balance"] = [code for code in ("USD", "USDC") if code in balance]
+    orders = asyncio.create_task(client.watch_orders(SYMBOL))
+    fills = asyncio.create_task(client.watch_my_trades(SYMBOL))
+    trades = asyncio.create_task(client.watch_trades(SYMBOL))
+    for _ in range(10):
+        await next_second()
+        await client.create_order(SYMBOL, "market", "buy", 0.01, 86000)
+        if (await asyncio.wait({orders, fills, trades}, timeout=0.5))[1] == set():
+            break
+    seen["ws_order"] = (await first(orders))[-1]["symbol"]
+    seen["ws_fill"] = (await first(fills))[-1]["symbol"]
+    seen["ws_trade"] = (await first(trades))[-1]["symbol"]
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
