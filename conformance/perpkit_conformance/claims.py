@@ -27,6 +27,9 @@ FEATURES: Mapping[str, str] = MappingProxyType(
         "accept_window": "an order that the venue does not take any more after a time that we choose",
         "private_reads": "anything of an account that can be read",
         "several_funding_periods": "markets with different funding periods",
+        "funding_period_changes": "a funding period that the venue may change",
+        "trigger_amendments": "a waiting order whose trigger can be changed",
+        "channel_refusals": "a message that asks for a channel, so that the channel alone can be refused",
     }
 )
 """What a venue may have or lack beside what plugins claim; a profile's ``not_offered`` may name these too."""

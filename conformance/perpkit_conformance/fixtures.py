@@ -137,6 +137,19 @@ def has(request: pytest.FixtureRequest, feature: str, there: object) -> None:
     )
 
 
+def offered(request: pytest.FixtureRequest, feature: str) -> None:
+    """Skip the running test where the profile says that the venue has no such feature; otherwise it runs."""
+    profile: VenueProfile = request.getfixturevalue("venue_profile")
+    has(request, feature, feature not in profile.not_offered)
+
+
+def published(request: pytest.FixtureRequest, name: str) -> None:
+    """Skip the running test where the profile says that the venue has no such state or kind of data."""
+    profile: VenueProfile = request.getfixturevalue("venue_profile")
+    if name in profile.unpublished:
+        gap(request.node, Outcome.NOT_OFFERED, f"{name}: {profile.unpublished[name]}")
+
+
 def prove(request: pytest.FixtureRequest, *claims: str) -> None:
     """Count the running test as evidence for claims that only it knows when it runs, such as intervals of candles."""
     request.node.user_properties.append((NEEDS, list(claims)))

@@ -31,6 +31,7 @@ GROUP = "perpkit.profiles"
 SEED = 20261121
 DEPOSIT = Decimal(100_000)
 LONGEST_WAIVER = timedelta(days=180)
+_TOO_MANY = 429
 
 _INSTALLED: dict[str, Any] = {}
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -109,7 +110,7 @@ class VenueProfile(ABC):
     Attributes:
         name: The venue's entry point, and what stands after the ``@`` of a market id.
         markets: Perpetuals to trade in tests: perpkit's symbol to the venue's own. The first is used most; at least
-            two, with different funding periods where the venue has such.
+            three, with different funding periods where the venue has such.
         settle_asset: What PnL is paid in.
         contract: What the venue publishes of its wire; None where it publishes nothing.
         not_offered: Claims and features (see :mod:`perpkit_conformance.claims`) that the venue itself has nothing for,
@@ -118,6 +119,15 @@ class VenueProfile(ABC):
         frame_faults: Where a fault strikes a channel's frames: ``{"orders": "orders.*"}``.
         unpublished: Fields of models that the venue publishes nowhere, so that None is right, with the reason:
             ``{"Position.mark_price": "..."}``.
+            Where a venue lacks a state or a kind of data altogether, the names are ``Market.status:halted``,
+            ``VenueStatus:maintenance`` and ``Candle:mark``.
+        longest_life: How long an order without an expiry of ours stands at most; None for ever.
+        market_rules: Rules of a market that a test lists, where the venue can't have the usual ones: a tick of 0.001
+            where ticks are powers of ten. Names are those of :class:`perpkit.sim.markets.MarketSpec`.
+        most_markets: How many markets the venue can list.
+        amends_replace: An amendment is a new order, under a new id of the venue's and of ours.
+        cancels_are_late: The answer to a cancel says only that it was taken; whether there was anything to cancel
+            comes later, or not at all.
         waivers: Rules that the plugin may break until a date.
         plugin: A plugin class in place of the installed one, for trying a plugin that is not installed.
         package: The package or module whose source is read; None takes the package that holds the plugin's class.
@@ -131,6 +141,11 @@ class VenueProfile(ABC):
     http_faults: Mapping[str, str] = _NOTHING
     frame_faults: Mapping[str, str] = _NOTHING
     unpublished: Mapping[str, str] = _NOTHING
+    longest_life: timedelta | None = None
+    market_rules: Mapping[str, Any] = _NOTHING
+    most_markets: int = 1000
+    amends_replace: bool = False
+    cancels_are_late: bool = False
     waivers: tuple[Waiver, ...] = ()
     plugin: Any = None
     package: str | None = None
@@ -173,6 +188,14 @@ class VenueProfile(ABC):
     def wrong_environment(self, local: LocalVenue) -> Mapping[str, Any] | None:
         """Return settings that are well formed and belong to another environment; None where that can't be."""
         return None
+
+    def row_names(self, symbol: str) -> tuple[object, ...]:
+        """Return by what a row of an answer says of which market it is: the venue's symbol, or a number of it."""
+        return (symbol,)
+
+    def is_throttled(self, status: int, body: bytes) -> bool:
+        """Tell whether an answer says that too many requests came."""
+        return status == _TOO_MANY
 
     def error_replies(self) -> Mapping[str, tuple[int, str]]:
         """Return status and body of each documented error, by the venue's code."""

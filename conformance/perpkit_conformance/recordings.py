@@ -62,11 +62,12 @@ class Recordings:
 
 
 class Arrivals:
-    """What reached the local exchange, counted at its door, the back door left out."""
+    """What reached the local exchange, counted at its door, the back door left out; ``addresses`` are of handshakes."""
 
     def __init__(self) -> None:
         self.requests: Counter[tuple[str, str]] = Counter()
         self.handshakes = 0
+        self.addresses: list[str] = []
         self.user_agents: set[str] = set()
 
     def watch(self, local: object) -> None:
@@ -90,6 +91,7 @@ class Arrivals:
                 self.user_agents.add(request.headers.get("User-Agent", ""))
                 if request.headers.get("Upgrade", "").lower() == "websocket":
                     self.handshakes += 1
+                    self.addresses.append(f"ws://{request.host}{request.path_qs}")
                 else:
                     self.requests[request.method, request.path] += 1
             return await handler(request)

@@ -207,7 +207,12 @@ class Target:
         """Return every way in which what was sent so far breaks the venue's contract."""
         if self.profile.contract is None:
             return []
-        return self.profile.contract.check(self.recordings, rest_url=self.local.url, ws_url=self.local.ws_url)
+        return self.profile.contract.check(
+            self.recordings,
+            rest_url=self.local.url,
+            ws_url=self.local.ws_url,
+            connections=self.arrivals.addresses,
+        )
 
     # Trading, by the back door
 

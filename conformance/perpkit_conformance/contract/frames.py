@@ -24,6 +24,10 @@ class FrameRules(Protocol):
         """Return every breach of one frame."""
         ...
 
+    def check_address(self, url: str, ws_url: str) -> list[Breach]:
+        """Return every breach of the address of a connection."""
+        ...
+
 
 @dataclass(frozen=True)
 class JsonRpc:
@@ -77,8 +81,8 @@ class JsonRpc:
         """Return every breach of one frame that was sent to the venue whose WebSocket is at ``ws_url``."""
         if record.direction is not Direction.SENT:
             return []
-        if record.url.rstrip("/?") != ws_url.rstrip("/?"):
-            return [Breach(f"WS {record.url}", f"is another place than the venue's WebSocket, which is at {ws_url}")]
+        if found := self.check_address(record.url, ws_url):
+            return found
         try:
             frame = msgspec.json.decode(record.data)
         except msgspec.DecodeError as error:
@@ -90,6 +94,12 @@ class JsonRpc:
             ]
         where = f"WS {frame['method']}"
         return [Breach(where, problem) for problem in self._request(frame)]
+
+    def check_address(self, url: str, ws_url: str) -> list[Breach]:
+        """Return every breach of the address of a connection."""
+        if url.rstrip("/?") == ws_url.rstrip("/?"):
+            return []
+        return [Breach(f"WS {url}", f"is another place than the venue's WebSocket, which is at {ws_url}")]
 
     def _request(self, frame: Mapping[str, Any]) -> Iterator[str]:
         method = frame["method"]

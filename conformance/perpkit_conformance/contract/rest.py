@@ -1,4 +1,4 @@
-"""Requests against an OpenAPI 3.0 document: path, method, query, headers, body."""
+"""Requests against an OpenAPI 3 document: path, method, query, headers, body as JSON or as a form."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import msgspec
 from perpkit.core.transport.recorder import RequestRecord
 from perpkit.core.transport.redact import MASK
 from perpkit_conformance.contract.breach import Breach, listing, nearest
+from perpkit_conformance.contract.forms import EmbeddedJson, form_fields
 from perpkit_conformance.contract.schemas import Schemas, problems
 
 _METHODS = ("get", "put", "post", "delete", "patch", "head", "options")
@@ -47,11 +48,13 @@ class OpenApi:
         required_headers: Headers that the venue wants on every request, beyond the contract, with the reason.
         identifiers: What values look like that the contract calls just a string, by the parameter's name: so that
             ``/orders/history`` is told from ``/orders/{order_id}``.
+        embedded: Fields of bodies whose text is JSON again, such as a signed transaction in a form, by their name.
     """
 
     document: Mapping[str, Any]
     required_headers: Mapping[str, str] = field(default_factory=dict)
     identifiers: Mapping[str, str] = field(default_factory=dict)
+    embedded: Mapping[str, EmbeddedJson] = field(default_factory=dict)
 
     @cached_property
     def _schemas(self) -> Schemas:
@@ -135,12 +138,18 @@ class OpenApi:
                 known = listing(declared, none="no parameters")
                 yield f"{name!r} is not a parameter; there is {known}{nearest(name, declared)}"
                 continue
-            is_list = self._schemas.resolve(declared[name].get("schema")).get("type") == "array"
+            schema = self._schemas.resolve(declared[name].get("schema"))
+            is_list = schema.get("type") == "array"
             if name in seen and not is_list:
                 yield f"{name!r} is given twice"
             seen.add(name)
             if not is_list:
                 yield from self._value(name, value, declared[name])
+                continue
+            # `explode: false` writes a list with commas, the default repeats the name.
+            items = {"schema": schema.get("items", {})}
+            for each in value.split(",") if declared[name].get("explode") is False else [value]:
+                yield from self._value(name, each, items)
         for name, parameter in declared.items():
             if parameter.get("required") and name not in seen:
                 yield f"{name} is required"
@@ -185,17 +194,55 @@ class OpenApi:
             if operation.body.get("required"):
                 yield "a body is required"
             return
-        schema = operation.body.get("content", {}).get("application/json", {}).get("schema")
-        kind = next((value for name, value in record.headers if name.lower() == "content-type"), "")
-        if not kind.startswith("application/json"):
-            yield f"the body is sent as {kind or 'nothing in particular'}, not application/json"
+        contents = operation.body.get("content", {"application/json": {}})
+        sent = next((value for name, value in record.headers if name.lower() == "content-type"), "")
+        kind = sent.partition(";")[0].strip().lower()
+        if kind not in contents:
+            yield f"the body is sent as {sent or 'nothing in particular'}, not {' or '.join(contents)}"
+            kind = next(iter(contents))
+        schema = contents[kind].get("schema")
+        if kind == "application/json":
+            yield from self._json(record.body, schema)
+        elif kind in {"application/x-www-form-urlencoded", "multipart/form-data"}:
+            yield from self._form(record.body, sent, schema)
+
+    def _json(self, body: bytes, schema: Mapping[str, Any] | None) -> Iterator[str]:
         try:
-            value = msgspec.json.decode(record.body)
+            value = msgspec.json.decode(body)
         except msgspec.DecodeError as error:
             yield f"the body is no JSON: {error}"
             return
         if schema is not None:
             yield from problems(self._schemas.validator(schema), value)
+        if isinstance(value, dict):
+            yield from self._embedded({name: each for name, each in value.items() if isinstance(each, str)})
+
+    def _form(self, body: bytes, content_type: str, schema: Mapping[str, Any] | None) -> Iterator[str]:
+        try:
+            pairs = form_fields(body, content_type)
+        except ValueError as error:
+            yield f"the body is no form: {error}"
+            return
+        texts = dict(pairs)
+        for name in sorted({name for name, _ in pairs if [each for each, _ in pairs].count(name) > 1}):
+            yield f"{name!r} is given twice"
+        resolved = self._schemas.resolve(schema)
+        values: dict[str, Any] = {}
+        for name, text in texts.items():
+            kind = resolved.get("properties", {}).get(name, {}).get("type")
+            try:
+                values[name] = _typed(text, kind)
+            except ValueError:
+                if text != MASK:
+                    yield f"{name}={text!r} is not of type {kind}"
+                values[name] = MASK  # said already
+        yield from problems(self._schemas.validator(resolved), values)
+        yield from self._embedded(texts)
+
+    def _embedded(self, texts: Mapping[str, str]) -> Iterator[str]:
+        for name, rule in self.embedded.items():
+            if name in texts and texts[name] != MASK:
+                yield from rule.check(name, texts, self._schemas)
 
     def _value(self, name: str, text: str, parameter: Mapping[str, Any]) -> Iterator[str]:
         if text == MASK:
@@ -212,11 +259,6 @@ class OpenApi:
         for problem in problems(self._schemas.validator(schema), value, name=name):
             # In a URL it is text, whatever the schema's type.
             yield problem.replace(f"={value!r}", f"={text!r}", 1)
-
-
-def _pattern(template: str) -> re.Pattern[str]:
-    literals = _VARIABLE.split(template)[::2]
-    return re.compile("([^/]+)".join(map(re.escape, literals)))
 
 
 def _typed(text: str, kind: str | None) -> Any:

@@ -26,9 +26,19 @@ class Contract:
     frames: FrameRules | None
     source: str
 
-    def check(self, records: Iterable[Record], *, rest_url: str, ws_url: str) -> list[Breach]:
-        """Return the breaches of all that was sent, each once, in order."""
+    def check(
+        self, records: Iterable[Record], *, rest_url: str, ws_url: str, connections: Iterable[str] = ()
+    ) -> list[Breach]:
+        """
+        Return the breaches of all that was sent, each once, in order.
+
+        Args:
+            connections: Addresses of WebSocket handshakes, also of those that were refused.
+        """
         found: dict[Breach, None] = {}
+        for url in connections:
+            if self.frames is not None:
+                found.update(dict.fromkeys(self.frames.check_address(url, ws_url)))
         for record in records:
             if isinstance(record, RequestRecord):
                 breaches = self._request(record, rest_url)

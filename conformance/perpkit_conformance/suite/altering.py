@@ -77,12 +77,17 @@ class Answer:
                 queue += [(*place, key) for key in value]
         return []
 
-    def row_of(self, text: str) -> Place:
-        """Return the place of the row that holds a text, such as a market's symbol."""
+    def row_of(self, symbol: str) -> Place:
+        """Return the place of a market's row, by the venue's symbol of it."""
+        names = self.target.profile.row_names(symbol)
         for place in self.rows():
-            if any(self.at(leaf) == text for leaf in self.leaves(place)):
+            if any(type(value) is type(name) and value == name for value in self._values(place) for name in names):
                 return place
-        raise AssertionError(f"no row of the answer to {self.hook} holds {text!r}")
+        raise AssertionError(f"no row of the answer to {self.hook} holds {symbol!r}")
+
+    def _values(self, place: Place) -> Iterator[Any]:
+        for leaf in self.leaves(place):
+            yield self.at(leaf)
 
     def changed(self, *changes: tuple[Place, Any]) -> str:
         """Return the answer's text with other values at some places."""

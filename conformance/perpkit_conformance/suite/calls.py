@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from perpkit.core.errors import PerpkitError
-from perpkit.core.models import MarginMode, OrderIntent, OrderRef, PositionMode, Side
+from perpkit.core.models import FundingAccrual, MarginMode, OrderIntent, OrderRef, PositionMode, Side
 from perpkit.core.venue import Venue
 from perpkit_conformance.target import Target
 
@@ -76,7 +76,7 @@ class Caller:
             "cancel_orders": [self._cancel_several],
             "cancel_all_orders": [lambda: venue.cancel_all_orders(target.market), venue.cancel_all_orders],
             "fetch_order": [self._fetch, self._fetch_by_ours],
-            "set_leverage": [lambda: venue.set_leverage(target.market, 3)],
+            "set_leverage": [lambda: venue.set_leverage(target.market, 4)],
             "set_margin_mode": [
                 lambda: venue.set_margin_mode(target.market, MarginMode.ISOLATED),
                 lambda: venue.set_margin_mode(target.market, MarginMode.CROSS),
@@ -198,6 +198,11 @@ def _by_ours(order: OrderRef) -> OrderRef:
 def nearest(value: Decimal, step: Decimal) -> Decimal:
     """Return the multiple of a step that is nearest."""
     return (value / step).to_integral_value() * step
+
+
+def is_continuous(target: Target) -> bool:
+    """Tell whether funding of the first market accrues all the time."""
+    return target.control.exchange.market(target.symbol).funding_accrual is FundingAccrual.CONTINUOUS
 
 
 def a_life(target: Target) -> None:

@@ -13,6 +13,7 @@ from decimal import Decimal
 
 from perpkit.core.errors import NotSentError, OrderNotFoundError, OutcomeUnknownError, PerpkitError, RejectReason
 from perpkit.core.models import Order, OrderIntent, OrderStatus, Side, TimeInForce
+from perpkit.sim import orders as exchange
 from perpkit.sim.faults import FaultAction
 from perpkit.sim.orders import OrderState
 from perpkit_conformance.suite.trading import Trader, differences
@@ -37,6 +38,7 @@ class Operation:
     Attributes:
         kind: place, cancel or amend.
         order: Our id of the order.
+        became: Our id of the order that an amendment made, where it makes a new one.
         outcome: ok, fail or unknown; empty while it is under way.
         detail: What came, in words.
     """
@@ -45,6 +47,7 @@ class Operation:
     order: str
     intent: OrderIntent | None = None
     price: Decimal | None = None
+    became: str = ""
     outcome: str = ""
     detail: str = ""
     error: PerpkitError | None = None
@@ -139,11 +142,12 @@ class History:
         price = self.trader.price("0.96" if order.side is Side.BUY else "1.04")
         operation = self._begin(Operation("amend", name, price=price))
         try:
-            await self.trader.venue.amend_order(order, price=price)
+            changed = await self.trader.venue.amend_order(order, price=price)
         except PerpkitError as error:
             _failed(operation, error)
         else:
-            operation.outcome = "ok"
+            operation.outcome, operation.became = "ok", changed.client_order_id or ""
+            self._orders[name] = changed
 
     def _name(self) -> str:
         rule, number = self.trader.venue.capabilities.client_order_id, len(self.operations)
@@ -161,8 +165,10 @@ class History:
         found: list[str] = []
         truth = self.trader.truth
         places = {each.order: each for each in self.operations if each.kind == "place"}
-        for ledger in truth.orders():
-            if ledger.client_id not in places:
+        amends = sum(each.kind == "amend" for each in self.operations)
+        strange = [each for each in truth.orders() if each.client_id not in places]
+        if not self.trader.target.profile.amends_replace or len(strange) > amends:
+            for ledger in strange:
                 found.append(f"the ledger has {ledger.id} with our id {ledger.client_id!r}, which nobody placed")
         for name, operation in places.items():
             found += await self._judge_place(name, operation)
@@ -188,7 +194,7 @@ class History:
         if (ledger.side, ledger.size) != (intent.side, intent.size):
             return [f"{operation}: meant {intent.side} {intent.size}, the ledger has {ledger.side} {ledger.size}"]
         now = await trader.fetch(self._orders[name])
-        return [f"{operation}: {each}" for each in differences(now, ledger)]
+        return [f"{operation}: {each}" for each in _different(now, trader.true(self._orders[name]))]
 
     async def _judge_unknown(self, operation: Operation, is_there: bool) -> list[str]:
         trader = self.trader
@@ -205,12 +211,12 @@ class History:
             came = (resolved.status, resolved.reject_reason)
             never = (OrderStatus.REJECTED, RejectReason.NEVER_RECEIVED)
             return [] if came == never else [f"{operation}: the ledger has nothing, resolved as {resolved!r}"]
-        return [f"{operation}: resolved: {each}" for each in differences(resolved, trader.true(resolved))]
+        return [f"{operation}: resolved: {each}" for each in _different(resolved, trader.true(resolved))]
 
     def _judge_change(self, operation: Operation) -> list[str]:
         if operation.kind == "place" or operation.outcome not in {"ok", "fail"}:
             return []
-        ledger = self.trader.truth.order_by_client_id(operation.order)
+        ledger = self.trader.truth.order_by_client_id(operation.became or operation.order)
         if ledger is None:
             return [f"{operation}: the ledger has no such order"]
         gone = operation.kind == "cancel" and (
@@ -221,6 +227,10 @@ class History:
         if operation.kind == "amend" and operation.outcome == "ok" and ledger.price != operation.price:
             return [f"{operation}: amended to {operation.price}, the ledger has {ledger.price}"]
         return []
+
+
+def _different(order: Order, ledger: exchange.Order) -> list[str]:
+    return differences(order, ledger, forever=ledger.expires_at_ms is None)
 
 
 def _failed(operation: Operation, error: PerpkitError) -> None:

@@ -15,7 +15,7 @@ from perpkit.sim.faults import FaultAction
 from perpkit.sim.orders import OrderRequest, OrderType
 from perpkit_conformance.claims import claims_of
 from perpkit_conformance.suite.altering import name_of, recorded
-from perpkit_conformance.suite.calls import a_life, nearest
+from perpkit_conformance.suite.calls import a_life, is_continuous, nearest
 from perpkit_conformance.suite.comparing import Findings, figures
 from perpkit_conformance.suite.histories import History
 from perpkit_conformance.target import Target, Watch
@@ -156,7 +156,7 @@ async def test_the_summary_is_the_ledgers(target: Target, venue: Venue, percent:
     a_life(target)
     target.control.set_price(target.symbol, index=target.control.exchange.index_price(target.symbol) * percent / 100)
     truth = target.truth().summary()
-    assert truth.unrealized_funding, "the test needs accrued funding"
+    assert truth.unrealized_funding or not is_continuous(target), "the test needs accrued funding"
     came = await target.run(venue.fetch_account())
     with Findings(target) as found:
         found.fields(
@@ -297,7 +297,7 @@ async def test_unrealized_pnl_is_from_price_alone(target: Target, venue: Venue, 
     exchange, symbol = target.control.exchange, target.symbol
     target.control.set_price(symbol, index=exchange.index_price(symbol) * Decimal(percent) / 100)
     true = target.truth().positions()[symbol]
-    assert true.unrealized_funding, "the test needs accrued funding"
+    assert true.unrealized_funding or not is_continuous(target), "the test needs accrued funding"
     (came,) = await target.run(venue.fetch_positions())
     with Findings(target) as found:
         found.equal("unrealized_pnl", came.unrealized_pnl, true.size * exchange.mark_price(symbol) - true.cost)
@@ -447,7 +447,7 @@ async def test_the_stream_follows_a_flip(target: Target, venue: Venue) -> None:
 @pytest.mark.needs("fetch_leverage")
 async def test_leverage_and_mode_are_the_accounts_setting(target: Target, venue: Venue) -> None:
     """What the account chose comes back, for each market its own, and not the market's maximum."""
-    truth, chosen = target.truth(), zip(_markets(target), (3, 7, 2, 5), strict=False)
+    truth, chosen = target.truth(), zip(_markets(target), (4, 8, 2, 5), strict=False)
     for market, leverage in chosen:
         target.control.exchange.set_margin(truth.account_id, target.symbol_of(market), leverage=Decimal(leverage))
     with Findings(target) as found:
@@ -475,12 +475,12 @@ async def test_an_isolated_market_says_so(target: Target, venue: Venue) -> None:
 async def test_a_position_has_its_own_leverage_and_liquidation_price(target: Target, venue: Venue) -> None:
     """The chosen leverage, and the price at which the ledger would liquidate; None where no price does."""
     truth, markets = target.truth(), _markets(target)[:2]
-    for market, leverage, side in zip(markets, (3, 7), Side, strict=True):
+    for market, leverage, side in zip(markets, (4, 8), Side, strict=True):
         target.control.exchange.set_margin(truth.account_id, target.symbol_of(market), leverage=Decimal(leverage))
         target.quote(market, size=Decimal(20))
         target.submit(side, "0.4", market=market)
     held = {target.id_of(symbol): position for symbol, position in truth.positions().items()}
-    assert {position.liquidation_price is None for position in held.values()} == {True, False}, "the test needs both"
+    assert any(position.liquidation_price for position in held.values()), "the test needs one that can be liquidated"
     with Findings(target) as found:
         for came in await target.run(venue.fetch_positions()):
             true = held[came.market_id]
@@ -501,7 +501,7 @@ async def test_setting_the_leverage_changes_the_ledger(target: Target, venue: Ve
     """Afterwards the exchange holds the new leverage and the old mode, and the answer says what it holds."""
     truth = target.truth()
     with Findings(target) as found:
-        for leverage in (3, 8):
+        for leverage in (4, 8):
             came = await target.run(venue.set_leverage(target.market, leverage))
             true = truth.margin(target.symbol)
             found.equal(f"the exchange, after set_leverage({leverage})", true.leverage, Decimal(leverage), "the call")
@@ -524,14 +524,14 @@ async def test_a_refused_leverage_raises(target: Target, venue: Venue) -> None:
 async def test_setting_the_margin_mode_changes_the_ledger(target: Target, venue: Venue) -> None:
     """Afterwards the exchange holds the new mode and the old leverage."""
     truth = target.truth()
-    target.control.exchange.set_margin(truth.account_id, target.symbol, leverage=Decimal(6))
+    target.control.exchange.set_margin(truth.account_id, target.symbol, leverage=Decimal(5))
     with Findings(target) as found:
         for mode in (MarginMode.ISOLATED, MarginMode.CROSS):
             if f"margin_mode:{mode.value}" not in claims_of(venue.capabilities):
                 continue
             came, true = await target.run(venue.set_margin_mode(target.market, mode)), truth.margin(target.symbol)
             found.equal(f"the exchange, after set_margin_mode({mode})", true.mode, mode, "the call")
-            found.equal(f"leverage, after set_margin_mode({mode})", true.leverage, Decimal(6), "the setting before")
+            found.equal(f"leverage, after set_margin_mode({mode})", true.leverage, Decimal(5), "the setting before")
             found.fields(came, {"leverage": true.leverage, "margin_mode": true.mode}, f"set_margin_mode({mode})")
 
 

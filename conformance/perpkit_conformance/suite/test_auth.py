@@ -13,6 +13,7 @@ from perpkit.core.errors import (
     AuthError,
     ConfigError,
     CredentialsError,
+    OrderRejectedError,
     OutcomeUnknownError,
     PerpkitError,
     RejectReason,
@@ -72,7 +73,9 @@ async def test_another_accounts_key_signs_nothing(request: pytest.FixtureRequest
             came = await trader.attempt(trader.intent())
     except PerpkitError as error:
         came = error
-    assert isinstance(came, AuthError | CredentialsError | ConfigError), f"a foreign key came to {came!r}"
+    signed_wrong = isinstance(came, OrderRejectedError) and came.reason is RejectReason.INVALID_SIGNATURE
+    refused = isinstance(came, AuthError | CredentialsError | ConfigError) or signed_wrong
+    assert refused, f"a foreign key came to {came!r}"
     assert not target.truth().orders()
 
 

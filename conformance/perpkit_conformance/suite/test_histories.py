@@ -15,6 +15,7 @@ from perpkit.sim.orders import OrderState
 from perpkit_conformance.suite.calls import Caller
 from perpkit_conformance.suite.comparing import Findings
 from perpkit_conformance.suite.histories import History
+from perpkit_conformance.suite.trading import an_id
 from perpkit_conformance.target import Target, Watch
 
 _READS = (
@@ -154,7 +155,9 @@ async def test_orders_of_the_plugin_end_as_the_ledger_says(target: Target, venue
         history.run(3)
         if history.rng.random() < 0.3:
             target.inject("place_order", FaultAction.DROP_AFTER)
-        intent = await caller.intent(history.rng.choice(list(Side)), client_order_id=f"{number}00{len(placed)}")
+        intent = await caller.intent(
+            history.rng.choice(list(Side)), client_order_id=an_id(venue, 100 * number + len(placed))
+        )
         placed.append(intent.client_order_id or "")
         try:
             order = await target.run(venue.place_order(intent))

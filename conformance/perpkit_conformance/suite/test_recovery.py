@@ -21,6 +21,7 @@ from perpkit.core.models import Channel, Fill, Model, Order, OrderStatus, Positi
 from perpkit.core.venue import Venue
 from perpkit.sim.faults import FaultAction
 from perpkit.sim.orders import CloseReason
+from perpkit_conformance.fixtures import published
 from perpkit_conformance.suite.altering import recorded
 from perpkit_conformance.suite.calls import READS, Caller, a_life
 from perpkit_conformance.suite.jepsen import History
@@ -146,8 +147,11 @@ async def test_a_socket_may_end_in_any_way(trader: Trader, way: str) -> None:
 
 @pytest.mark.rule("maintenance-is-told")
 @pytest.mark.parametrize("status", [SystemStatus.MAINTENANCE, SystemStatus.CANCEL_ONLY])
-async def test_it_opens_and_reads_while_the_venue_is_restricted(target: Target, status: SystemStatus) -> None:
+async def test_it_opens_and_reads_while_the_venue_is_restricted(
+    request: pytest.FixtureRequest, target: Target, status: SystemStatus
+) -> None:
     """Opened in that state; health says it, markets can be read or say that they can't, an order is unavailable."""
+    published(request, f"VenueStatus:{status}")
     target.control.set_system_status(status)
     venue = await target.open()
     if "check_health" in venue.capabilities.hooks:
@@ -165,8 +169,9 @@ async def test_it_opens_and_reads_while_the_venue_is_restricted(target: Target, 
 
 @pytest.mark.rule("maintenance-is-told")
 @pytest.mark.needs("place_order", "cancel_order")
-async def test_a_cancel_passes_while_only_cancels_are_taken(trader: Trader) -> None:
+async def test_a_cancel_passes_while_only_cancels_are_taken(request: pytest.FixtureRequest, trader: Trader) -> None:
     """Getting out is what the state is for."""
+    published(request, f"VenueStatus:{SystemStatus.CANCEL_ONLY}")
     order = await trader.place()
     trader.target.control.set_system_status(SystemStatus.CANCEL_ONLY)
     await trader.target.run(trader.venue.cancel_order(order))

@@ -20,6 +20,7 @@ from perpkit.core.transport.recorder import FrameRecord, ReplyRecord, RequestRec
 from perpkit.core.venue import Venue
 from perpkit.sim.faults import FaultAction
 from perpkit.sim.markets import SystemStatus
+from perpkit_conformance.fixtures import published
 from perpkit_conformance.suite.calls import COMMANDS, READS, Caller, a_life
 from perpkit_conformance.suite.trading import Trader, opened_with
 from perpkit_conformance.target import Target
@@ -345,8 +346,11 @@ async def test_a_cancel_of_everything_that_did_not_happen_raises(
 
 @pytest.mark.rule("safety-calls-are-honest")
 @pytest.mark.needs("cancel_all_orders", "place_order")
-async def test_in_maintenance_nothing_is_called_canceled(target: Target, venue: Venue) -> None:
+async def test_in_maintenance_nothing_is_called_canceled(
+    request: pytest.FixtureRequest, target: Target, venue: Venue
+) -> None:
     """The venue refuses: cancel-all and a single cancel say so."""
+    published(request, f"VenueStatus:{SystemStatus.MAINTENANCE}")
     trader = await Trader.of(target, venue)
     order = await trader.place()
     target.control.set_system_status(SystemStatus.MAINTENANCE)

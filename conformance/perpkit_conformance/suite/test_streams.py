@@ -34,7 +34,7 @@ from perpkit.core.models import (
 from perpkit.core.transport.ws import WebSocketConnection, WsTimeouts
 from perpkit.core.venue import Venue
 from perpkit.sim.faults import FaultAction, FaultTarget
-from perpkit_conformance.fixtures import has
+from perpkit_conformance.fixtures import has, offered
 from perpkit_conformance.suite.channels import CHANNELS, LIVE, events_of, stir, topic
 from perpkit_conformance.suite.trading import Trader, assert_same
 from perpkit_conformance.target import Target, Watch
@@ -112,8 +112,11 @@ async def test_with_streaming_down_the_same_comes_by_polling(trader: Trader, cha
 
 @pytest.mark.rule("subscriptions-yield")
 @pytest.mark.needs("channel:trades", "channel:ticker")
-async def test_a_refused_channel_is_a_typed_error_and_the_others_go_on(trader: Trader) -> None:
+async def test_a_refused_channel_is_a_typed_error_and_the_others_go_on(
+    request: pytest.FixtureRequest, trader: Trader
+) -> None:
     """The venue knows no such channel: said in time, with the channel's name; another one on the stream lives."""
+    offered(request, "channel_refusals")
     match = f"subscribe {trader.target.profile.frame_faults['trades']}"
     trader.target.control.inject(FaultAction.MISSING_CHANNEL, target=FaultTarget.RPC, match=match, times=None)
     async with trader.venue.stream([f"trades:{trader.market.id}", f"ticker:{trader.market.id}"]) as events:
@@ -611,7 +614,7 @@ async def test_after_closing_nothing_comes_back(target: Target, when: str) -> No
     assert target.arrivals.handshakes == handshakes, "a closed venue connected again"
     assert sum(target.arrivals.requests.values()) == requests, "a closed venue sent requests"
     left = {task.get_name() for task in asyncio.all_tasks() - before if "perpkit" in repr(task.get_coro())}
-    server = {name for name in left if name.startswith(("paradex ", "sim ", "Task-"))}
+    server = {name for name in left if name.startswith((f"{target.profile.name} ", "sim ", "Task-"))}
     assert not left - server, f"tasks of a closed venue are left: {left - server}"
     gc.collect()
 

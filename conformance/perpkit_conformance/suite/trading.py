@@ -13,7 +13,7 @@ import pytest
 
 from perpkit.core.context import VenueContext
 from perpkit.core.errors import OrderRejectedError, PerpkitError, RejectReason
-from perpkit.core.models import Market, Order, OrderIntent, OrderRef, OrderStatus, OrderType, Side
+from perpkit.core.models import Market, Order, OrderIntent, OrderRef, OrderStatus, OrderType, Side, TimeInForce
 from perpkit.core.opening import open_venue
 from perpkit.core.transport.http import HttpClient, HttpTimeouts
 from perpkit.core.venue import Venue
@@ -67,8 +67,13 @@ def statuses_of(truth: exchange.Order) -> frozenset[OrderStatus]:
     return _UNFILLED if truth.filled_size and truth.close_reason is not CloseReason.FILLED else statuses
 
 
-def differences(order: Order, truth: exchange.Order) -> list[str]:
-    """Return every way in which an order differs from the ledger's."""
+def differences(order: Order, truth: exchange.Order, *, forever: bool = True) -> list[str]:
+    """
+    Return every way in which an order differs from the ledger's.
+
+    Args:
+        forever: An order without an expiry stands for ever; elsewhere it may be called GTC or GTD alike.
+    """
     average = truth.cost / truth.filled_size if truth.filled_size else None
     expected: dict[str, Any] = {
         "venue_order_id": truth.id,
@@ -82,7 +87,7 @@ def differences(order: Order, truth: exchange.Order) -> list[str]:
         "post_only": truth.post_only,
         "reduce_only": truth.reduce_only,
     }
-    if order.type.has_price and not truth.post_only:
+    if order.type.has_price and not truth.post_only and (forever or truth.time_in_force not in _STANDING):
         expected["time_in_force"] = truth.time_in_force
     found = [
         f"{name}: expected {value!r} from the ledger, came {getattr(order, name)!r}"
@@ -102,10 +107,14 @@ def differences(order: Order, truth: exchange.Order) -> list[str]:
     return found
 
 
+_STANDING = frozenset({TimeInForce.GTC, TimeInForce.GTD})
+
+
 def assert_same(order: Order, truth: exchange.Order | None, where: str) -> None:
     """Fail with every difference between an order and the ledger's."""
     assert truth is not None, f"{where}: the ledger has no such order as {order!r}"
-    found = differences(order, truth)
+    # Where nothing stands for ever the plugin's word for it is its own; `expiry-is-explicit` looks at the time.
+    found = differences(order, truth, forever=truth.expires_at_ms is None)
     assert not found, f"{where}: order {truth.id}: " + "; ".join(found)
 
 
@@ -192,6 +201,12 @@ class Trader:
             found = self.truth.order_by_client_id(order.client_order_id)
         assert found is not None, f"the ledger has no order {order.venue_order_id or order.client_order_id}: {order!r}"
         return found
+
+    def standing(self) -> exchange.Order:
+        """Return the one order that stands: after an amendment it may be another one than before."""
+        found = self.truth.open_orders()
+        assert len(found) == 1, f"one order should stand, the ledger has {found!r}"
+        return found[0]
 
     def position(self) -> Decimal:
         """Return the signed size that the ledger has."""
