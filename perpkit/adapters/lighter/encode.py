@@ -108,6 +108,9 @@ def _new_order(
     if intent.trigger_kind is not None:
         msg = f"{VENUE} chooses which price a trigger watches; leave trigger_kind out"
         raise CapabilityError(msg, venue=VENUE)
+    if intent.accept_within is not None:
+        msg = f"{VENUE}'s signing library dates every transaction 599 s ahead; leave accept_within out"
+        raise CapabilityError(msg, venue=VENUE)
     price = intent.price if intent.type.has_price else worst
     if price is None:
         msg = f"a {intent.type} order needs a bound: the worst price that it may fill at"

@@ -167,7 +167,7 @@ class Orders:
         if (await self._session.account()).cancel_all_time:
             txs.append(CancelAll(time_in_force=codes.CANCEL_ALL_ABORT))
         if after is not None:
-            at = to_ms(self._context.clock.now() + after)
+            at = to_ms(self._session.now() + after)
             txs.append(CancelAll(time_in_force=codes.CANCEL_ALL_SCHEDULED, time=at))
         if not txs:
             return
@@ -243,7 +243,7 @@ class Orders:
         return encode.new_order(
             intent,
             self._listings.of(market),
-            now=self._context.clock.now(),
+            now=self._session.now(),
             life=self._session.settings.order_life,
             worst=worst,
         )

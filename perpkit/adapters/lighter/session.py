@@ -6,6 +6,7 @@ first needed.
 from __future__ import annotations
 
 import asyncio
+import logging
 from datetime import datetime, timedelta
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -21,6 +22,10 @@ from perpkit.core.clock import EPOCH
 from perpkit.core.context import VenueContext
 from perpkit.core.errors import AuthError, CredentialsError
 from perpkit.core.transport.http import HttpTimeouts
+
+log = logging.getLogger(__name__)
+
+_WORTH_TELLING = timedelta(seconds=1)
 
 _MASTER = 0
 """``account_type`` of the account that an address owns itself, beside sub-accounts and pools."""
@@ -72,11 +77,18 @@ class Session:
         if credentials.token is not None:
             self.tokens = StaticToken(credentials.token)
         elif credentials.can_sign:
-            self.tokens = TokenKeeper(self._make_token, context.clock, context.redactor)
+            self.tokens = TokenKeeper(
+                self._make_token, now=self.now, compare_clocks=self.measure_clock, redactor=context.redactor
+            )
         self.rest = RestClient(self._http, context.redactor, settings.tier, self.tokens)
         self._account_index = credentials.account_index
         self._finding = asyncio.Lock()
         self._keys_compared = False
+        self._skew = timedelta(0)
+
+    def now(self) -> datetime:
+        """Return the venue's time as far as it is known: our clock plus the difference last measured."""
+        return self._context.clock.now() + self._skew
 
     async def open(self) -> None:
         """Open the connection pool. Nothing is asked yet."""
@@ -135,6 +147,9 @@ class Session:
         earliest = EPOCH + timedelta(seconds=answer.timestamp)
         latest = earliest + timedelta(seconds=1)
         skew = earliest - ours if ours < earliest else max(ours - latest, timedelta(0)) * -1
+        if abs(skew - self._skew) >= _WORTH_TELLING and abs(skew) >= _WORTH_TELLING:
+            log.warning("this machine's clock differs from %s by %.0f s", VENUE, skew.total_seconds())
+        self._skew = skew
         return ClockReading(ours + skew, skew, round_trip)
 
     async def _compare_keys(self, index: int) -> None:

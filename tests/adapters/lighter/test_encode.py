@@ -147,6 +147,8 @@ def test_fill_or_kill_and_chosen_triggers_are_not_the_venues():
         encoded(time_in_force=TimeInForce.FOK)
     with pytest.raises(CapabilityError, match="trigger_kind"):
         encoded(type=OrderType.STOP_LIMIT, trigger_kind="mark", **STOP)
+    with pytest.raises(CapabilityError, match="accept_within"):
+        encoded(accept_within=timedelta(seconds=5))
     with pytest.raises(InvalidOrderError, match="no order option grouping"):
         encoded(options={"grouping": 1})
 

@@ -153,7 +153,14 @@ class Maker:
 @pytest.fixture
 def keeper():
     clock = ManualClock()
-    return TokenKeeper(Maker(), clock, Redactor()), clock
+    return make_keeper(clock, Redactor()), clock
+
+
+def make_keeper(clock, redactor, compare=None):
+    async def nothing_new():
+        return None
+
+    return TokenKeeper(Maker(), now=clock.now, compare_clocks=compare or nothing_new, redactor=redactor)
 
 
 async def test_many_calls_share_one_token(keeper):
@@ -204,10 +211,28 @@ async def test_a_refused_token_is_replaced_unless_a_newer_one_is_there(keeper):
     assert await tokens.token() == second
 
 
+async def test_after_a_refusal_clocks_are_compared_before_the_next_token():
+    """A deadline is a time of the venue's: ours may be hours off. Otherwise nobody is asked."""
+    clock = ManualClock()
+    compared = []
+
+    async def compare():
+        compared.append(clock.now())
+        clock.advance(3 * 3600)
+
+    tokens = make_keeper(clock, Redactor(), compare)
+    first = await tokens.token()
+    assert not compared
+    tokens.drop(first)
+    await tokens.token()
+    assert len(compared) == 1
+    assert tokens._make.deadlines[1] - tokens._make.deadlines[0] == 3 * 3600
+
+
 async def test_tokens_are_hidden_as_soon_as_they_exist():
     """From everything that is logged or recorded."""
     redactor = Redactor()
-    tokens = TokenKeeper(Maker(), ManualClock(), redactor)
+    tokens = make_keeper(ManualClock(), redactor)
     token = await tokens.token()
     assert isinstance(token, Secret)
     assert token.reveal() not in redactor.text(f"Authorization: {token.reveal()}")

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from perpkit.adapters.lighter import endpoints
 from perpkit.adapters.lighter.config import VENUE
-from perpkit.core.clock import Clock, to_ms
+from perpkit.core.clock import to_ms
 from perpkit.core.transport.redact import Redactor, Secret
 
 log = logging.getLogger(__name__)
@@ -37,12 +37,23 @@ class TokenKeeper:
 
     Args:
         make: Signs a token with a deadline in seconds since 1970.
+        now: The venue's time as far as it is known.
+        compare_clocks: Compares ours with it. Called when a token was refused: a deadline is a time of the venue's.
     """
 
-    def __init__(self, make: Callable[[int], Awaitable[str]], clock: Clock, redactor: Redactor) -> None:
+    def __init__(
+        self,
+        make: Callable[[int], Awaitable[str]],
+        *,
+        now: Callable[[], datetime],
+        compare_clocks: Callable[[], Awaitable[object]],
+        redactor: Redactor,
+    ) -> None:
         self._make = make
-        self._clock = clock
+        self._now = now
+        self._compare_clocks = compare_clocks
         self._redactor = redactor
+        self._was_refused = False
         self._token: Secret | None = None
         self._deadline: datetime | None = None
         self._lock = asyncio.Lock()
@@ -51,7 +62,10 @@ class TokenKeeper:
         """Return a token with so much of its life left at the least, the one held where that will do."""
         async with self._lock:
             if self._token is None or self._left() <= lasting:
-                deadline = self._clock.now() + endpoints.TOKEN_LIFE
+                if self._was_refused:
+                    await self._compare_clocks()
+                    self._was_refused = False
+                deadline = self._now() + endpoints.TOKEN_LIFE
                 token = Secret(await self._make(to_ms(deadline) // 1000))
                 self._redactor.rotate("lighter auth token", token)
                 self._token, self._deadline = token, deadline
@@ -61,9 +75,10 @@ class TokenKeeper:
         """Forget a token that the venue has refused, unless a newer one has taken its place."""
         if self._token == token:
             self._token = None
+            self._was_refused = True
 
     def _left(self) -> timedelta:
-        return self._deadline - self._clock.now() if self._deadline is not None else timedelta(0)
+        return self._deadline - self._now() if self._deadline is not None else timedelta(0)
 
 
 class StaticToken:
