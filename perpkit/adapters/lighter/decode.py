@@ -296,8 +296,13 @@ def trade(row: schema.Trade, listed: Market, received: datetime) -> Trade:
     )
 
 
-def candle(row: schema.Candle, listed: Market, interval: timedelta) -> Candle:
-    """Decode one bar; without trades its volume is left out by the venue."""
+def candle(row: schema.Candle, listed: Market, interval: timedelta, *, traded: bool = True) -> Candle:
+    """
+    Decode one bar.
+
+    Args:
+        traded: Of trades; a volume that is left out is then zero. Bars of the mark price have none.
+    """
     return Candle(
         market_id=listed.id,
         opened_at=moment_of(row.opened_at, "a bar"),
@@ -306,7 +311,7 @@ def candle(row: schema.Candle, listed: Market, interval: timedelta) -> Candle:
         high=row.high,
         low=row.low,
         close=row.close,
-        volume=row.volume,
+        volume=row.volume if traded else None,
     )
 
 

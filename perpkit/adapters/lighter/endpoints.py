@@ -21,6 +21,7 @@ ORDER_BOOK_ORDERS: Final = "/api/v1/orderBookOrders"
 RECENT_TRADES: Final = "/api/v1/recentTrades"
 TRADES: Final = "/api/v1/trades"
 CANDLES: Final = "/api/v1/candles"
+MARK_CANDLES: Final = "/api/v1/markPriceCandles"
 FUNDINGS: Final = "/api/v1/fundings"
 FUNDING_RATES: Final = "/api/v1/funding-rates"
 ACCOUNT: Final = "/api/v1/account"
@@ -61,7 +62,7 @@ RESOLUTIONS: Final[Mapping[timedelta, str]] = {
     timedelta(days=1): "1d",
     timedelta(weeks=1): "1w",
 }
-"""``resolution`` of ``GET /api/v1/candles``."""
+"""``resolution`` of ``GET /api/v1/candles`` and ``markPriceCandles``."""
 
 FUNDING_PERIOD: Final = timedelta(hours=1)
 """Funding changes hands on the hour, in every market (documentation; ``funding_timestamp`` of the stream)."""

@@ -98,9 +98,9 @@ class RestClient:
 
         return self._pages(endpoints.TRADES, {"sort_by": "timestamp", "sort_dir": "desc", **query}, fetch)
 
-    async def get_candles(self, query: Query) -> list[schema.Candle]:
-        """``GET /api/v1/candles``"""
-        return (await self._public(schema.Candles, endpoints.CANDLES, query)).candles or []
+    async def get_candles(self, path: str, query: Query) -> list[schema.Candle]:
+        """``GET /api/v1/candles`` or ``markPriceCandles``"""
+        return (await self._public(schema.Candles, path, query)).candles or []
 
     async def get_fundings(self, query: Query) -> list[schema.Funding]:
         """``GET /api/v1/fundings``"""

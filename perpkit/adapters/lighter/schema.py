@@ -139,7 +139,7 @@ class Candle(Struct, frozen=True, gc=False):
 
 
 class Candles(Struct, frozen=True, gc=False, rename={"candles": "c"}):
-    """``GET /api/v1/candles``"""
+    """``GET /api/v1/candles`` and ``markPriceCandles``, whose rows have no volume."""
 
     candles: list[Candle] | None = None
 

@@ -67,6 +67,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _MODES: Final = {MarginMode.CROSS: codes.CROSS, MarginMode.ISOLATED: codes.ISOLATED}
+_CANDLES: Final = {PriceKind.LAST: endpoints.CANDLES, PriceKind.MARK: endpoints.MARK_CANDLES}
 _STREAMED: Final = frozenset(Channel) - {Channel.FUNDING_PAYMENTS}
 
 
@@ -197,9 +198,10 @@ class LighterVenue:
     async def fetch_candles(
         self, market: Market, interval: timedelta, since: datetime, until: datetime, price_kind: PriceKind
     ) -> list[Candle]:
-        """Return bars of traded prices, oldest first. Windows of a bounded number of bars are asked for in turn."""
-        if price_kind is not PriceKind.LAST:
-            msg = f"bars of {price_kind} prices carry no volume on {VENUE}; it has those of trades"
+        """Return bars, oldest first. Windows of a bounded number of bars are asked for in turn."""
+        path = _CANDLES.get(price_kind)
+        if path is None:
+            msg = f"no bars of {price_kind} prices on {VENUE}; it has those of trades and of the mark price"
             raise CapabilityError(msg, venue=VENUE, operation="fetch_candles")
         resolution, index = encode.resolution(interval), self._listings.of(market).index
         found: dict[datetime, Candle] = {}
@@ -207,10 +209,10 @@ class LighterVenue:
         while start < until:
             end = min(start + interval * endpoints.CANDLES_PER_REQUEST, until)
             rows = await self._rest.get_candles(
-                {"market_id": index, "resolution": resolution, **_bounds(start, end), "count_back": 0}
+                path, {"market_id": index, "resolution": resolution, **_bounds(start, end), "count_back": 0}
             )
             for row in rows:
-                bar = decode.candle(row, market, interval)
+                bar = decode.candle(row, market, interval, traded=price_kind is PriceKind.LAST)
                 if since <= bar.opened_at < until:
                     found[bar.opened_at] = bar
             start = end

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import pytest
 
+from perpkit.core.clock import SystemClock
 from perpkit.core.errors import (
     AuthError,
     ConfigError,
@@ -218,25 +219,39 @@ async def test_a_canceled_send_reads_the_nonce_again(stub):
     assert nonces(stub) == [7, 8]
 
 
+class Pauses(SystemClock):
+    """The machine's clock, on which nobody waits."""
+
+    def __init__(self):
+        self.made = []
+
+    async def sleep(self, seconds):
+        self.made.append(seconds)
+
+
 async def test_a_nonce_found_wrong_is_read_again_and_the_order_signed_anew(stub):
-    """Refused for its nonce, it was certainly not taken: the same order, under the same id, once more."""
-    async with stub.open() as venue:
+    """Refused for its nonce, it was certainly not taken: the same order, under the same id, at once."""
+    clock = Pauses()
+    async with stub.open(clock=clock) as venue:
         await venue.place_order(intent())
         stub.nonces[4] = 7  # the sequencer did not count the first one
         await venue.place_order(intent(client_order_id="5"))
         stub.nonces[4] = 20  # and here somebody else used the key
         await venue.place_order(intent())
     assert nonces(stub) == [7, 8, 7, 8, 20]
+    assert not clock.made
     assert [each.tx["ClientOrderIndex"] for each in stub.sent][1:3] == [5, 5]
 
 
 async def test_a_nonce_that_stays_wrong_is_given_up_with_a_reason(stub):
-    """A bound on it; nothing was taken."""
+    """Where the venue hands out again what it refuses, it may lag: there is a pause, and a bound. Nothing was taken."""
+    clock = Pauses()
     stub.say("POST /api/v1/sendTx", no(21104, "invalid nonce"))
-    async with stub.open() as venue:
+    async with stub.open(clock=clock) as venue:
         with pytest.raises(OrderRejectedError, match="an API key of its own"):
             await venue.place_order(intent())
     assert len(stub.sent) == 3
+    assert len(clock.made) == 2
 
 
 async def test_a_nonce_that_can_not_be_read_sends_nothing(stub):
@@ -300,10 +315,9 @@ async def test_a_cancel_goes_through_the_key_that_sent_its_order(stub):
     """Otherwise it could overtake it."""
     async with stub.open(api_keys={4: KEY, 5: KEY}, account_index=ACCOUNT) as venue:
         orders = [await venue.place_order(intent()) for _ in range(4)]
-        for order in orders:
+        for order in (orders[0], orders[2], orders[3], orders[1]):
             await venue.cancel_order(order)
-    keys = [each.tx["ApiKeyIndex"] for each in stub.sent]
-    assert keys[:4] == keys[4:] == [4, 5, 4, 5]
+    assert [each.tx["ApiKeyIndex"] for each in stub.sent] == [4, 5, 4, 5, 4, 4, 5, 5]
 
 
 async def test_a_read_only_token_places_nothing(stub):

@@ -204,6 +204,21 @@ def test_a_library_that_signs_something_else_is_found_out(info, names):
         require_same(info, {"AccountIndex": 1, "Nonce": 7}, {})
 
 
+class _Crooked:
+    """A library that signs for a size of its own."""
+
+    async def sign(self, tx, nonce, key):
+        fields = {"AccountIndex": key.account, "ApiKeyIndex": key.index, **tx.fields(), "BaseAmount": 1, "Nonce": nonce}
+        return json.dumps({**fields, "L2TxAttributes": None}), "ab" * 40
+
+
+async def test_nothing_leaves_that_was_signed_for_something_else(signer):
+    """Looked at for every transaction, before it is sent."""
+    signer._library = _Crooked()
+    with pytest.raises(ConfigError, match=r"BaseAmount.*nothing was sent"):
+        await signer.sign(ORDER, account=12345, key_index=4, nonce=7)
+
+
 # Where the library comes from
 
 

@@ -142,8 +142,9 @@ async def test_private_reads_carry_a_bare_token_and_share_it(stub):
         await venue.fetch_fees()
         await venue.fetch_open_orders(ETH)
     tokens = {each.headers["Authorization"] for each in stub.asked if "Authorization" in each.headers}
-    assert len(tokens) == 1
-    assert tokens.pop().split(":")[1:3] == [str(ACCOUNT), "4"]
+    (token,) = tokens
+    deadline, account, key, _ = token.split(":")
+    assert (deadline.isdecimal(), account, key) == (True, str(ACCOUNT), "4")
     assert [each.query for each in stub.requests("GET /api/v1/accountActiveOrders")] == [
         {"account_index": str(ACCOUNT), "market_id": "255"},
         {"account_index": str(ACCOUNT), "market_id": "0"},
@@ -258,14 +259,25 @@ async def test_bars_are_asked_for_in_windows_and_in_milliseconds(stub):
         bars = await venue.fetch_candles(ETH, minute, since=start, until=start + minute)
         assert [each.opened_at for each in bars] == [start]
         await venue.fetch_candles(ETH, minute, since=start, until=start + 501 * minute)
-        with pytest.raises(CapabilityError, match="no volume"):
-            await venue.fetch_candles(ETH, minute, since=start, until=start + minute, price_kind=PriceKind.MARK)
+        with pytest.raises(CapabilityError, match="no bars of index prices"):
+            await venue.fetch_candles(ETH, minute, since=start, until=start + minute, price_kind=PriceKind.INDEX)
     query = stub.requests("GET /api/v1/candles")[0].query
     assert query == {
         "market_id": "0", "resolution": "1m", "start_timestamp": "1798999320000", "end_timestamp": "1798999380000",
         "count_back": "0",
     }  # fmt: skip
     assert len(stub.requests("GET /api/v1/candles")) == 3
+
+
+async def test_bars_of_the_mark_price_have_no_volume(stub):
+    """Nobody trades at it: None, not zero."""
+    row = {"t": 1798999320000, "o": 1, "h": 2, "l": 1, "c": 2, "sc": 60}
+    stub.say("GET /api/v1/markPriceCandles", {"code": 200, "r": "1m", "c": [row]})
+    start = datetime(2027, 1, 3, 18, 2, tzinfo=UTC)
+    minute = timedelta(minutes=1)
+    async with stub.open() as venue:
+        (bar,) = await venue.fetch_candles(ETH, minute, since=start, until=start + minute, price_kind=PriceKind.MARK)
+    assert (bar.high, bar.volume) == (D(2), None)
 
 
 async def test_a_ticker_is_two_requests_and_all_tickers_one(stub):
@@ -386,7 +398,7 @@ async def test_past_orders_are_sorted_by_when_they_were_made(stub):
         (no(23000, "Too Many Requests!"), RateLimitError),
         (Says("<html>nginx</html>", 502), BadGatewayError),
         (Says("<html>maintenance</html>", 200), BadGatewayError),
-        (Says({"code": 21100, "message": "account not found"}, 200), AuthError),
+        (Says({"code": 20001, "message": "invalid param"}, 200), InvalidRequestError),
         (Says({"code": 29500, "message": "internal server error"}, 500), BadGatewayError),
         (Says({"code": 200, "accounts": [{"index": "x"}]}), DecodeError),
     ],
