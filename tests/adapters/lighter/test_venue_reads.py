@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import pytest
 
+from perpkit.adapters.lighter import endpoints
 from perpkit.core.errors import (
     AuthError,
     BadGatewayError,
@@ -435,6 +436,23 @@ async def test_a_standard_accounts_budget_counts_requests(stub):
     async with stub.open(tier="premium") as venue:
         limits = {each.name: each.requests for each in venue.description.rate_limits}
     assert limits == {"reads": 24_000, "transactions": 4_000, "ws-connect": 80}
+
+
+@pytest.mark.parametrize(
+    ("path", "full", "standard"),
+    [
+        (endpoints.NEXT_NONCE, 6, 1),
+        (endpoints.INACTIVE_ORDERS, 100, 1),
+        (endpoints.API_KEYS, 150, 1),
+        (endpoints.ACCOUNT, 300, 1),
+        (endpoints.TRADES, 600, 2),
+        (endpoints.RECENT_TRADES, 600, 2),
+    ],
+)
+def test_a_read_weighs_what_the_venue_says(path, full, standard):
+    """600 allows 40 a minute of 24,000: on a standard account such a read counts for two of its 60."""
+    assert endpoints.weight(path, "premium") == endpoints.weight(path, "plus") == full
+    assert endpoints.weight(path, "standard") == standard
 
 
 async def test_an_unknown_setting_is_named(stub):
