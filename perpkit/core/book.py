@@ -31,6 +31,10 @@ class BookOutcome(StrEnum):
     """It shows that updates were missed, or that the book can't be right. The book is stale from here."""
 
 
+# Looked up once: on Python 3.11 an enum finds its members slowly, and one is asked for with every update.
+_APPLIED, _IGNORED, _BUFFERED, _GAP = BookOutcome.APPLIED, BookOutcome.IGNORED, BookOutcome.BUFFERED, BookOutcome.GAP
+
+
 @dataclass(frozen=True, slots=True)
 class DepthCost:
     """
@@ -209,15 +213,15 @@ class OrderBook:
     def _apply_delta(self, delta: BookDelta) -> BookOutcome:
         if self._stale_reason is not None:
             self._keep_aside(delta)
-            return BookOutcome.BUFFERED
+            return _BUFFERED
         held, sequence, previous = self._sequence, delta.sequence, delta.previous_sequence
         if held is not None:
             if sequence is not None and sequence <= held:
-                return BookOutcome.IGNORED
+                return _IGNORED
             if previous is not None and previous > held:
                 self._stale_reason = f"gap: the update after {previous} came, {held} is held"
                 self._keep_aside(delta)
-                return BookOutcome.GAP
+                return _GAP
         self._bids.change(delta.bids)
         self._asks.change(delta.asks)
         return self._settle(delta)
@@ -225,9 +229,9 @@ class OrderBook:
     def _apply_snapshot(self, snapshot: BookSnapshot) -> BookOutcome:
         if self._is_old(snapshot):
             if self._stale_reason is None:
-                return BookOutcome.IGNORED
+                return _IGNORED
             self._stale_reason = f"the snapshot {snapshot.sequence} is older than {self._sequence}, held before"
-            return BookOutcome.GAP
+            return _GAP
         # Only now: an old snapshot must not lower the mark that later ones are judged by.
         self._sequence = None
         self._bids.replace(snapshot.bids)
@@ -237,16 +241,16 @@ class OrderBook:
         waiting, given_up = list(self._buffer), self._given_up
         self._buffer.clear()
         self._given_up = None
-        if outcome is BookOutcome.GAP:
+        if outcome is _GAP:
             return outcome
         if given_up is not None and self._comes_after(given_up, snapshot):
             self._stale_reason = "too many updates came before the snapshot"
-            return BookOutcome.GAP
+            return _GAP
         for position, delta in enumerate(waiting):
-            if self._comes_after(delta, snapshot) and self._apply_delta(delta) is BookOutcome.GAP:
+            if self._comes_after(delta, snapshot) and self._apply_delta(delta) is _GAP:
                 self._buffer.extend(waiting[position + 1 :])
-                return BookOutcome.GAP
-        return BookOutcome.APPLIED
+                return _GAP
+        return _APPLIED
 
     def _is_old(self, snapshot: BookSnapshot) -> bool:
         if snapshot.sequence is None or self._sequence is None:
@@ -282,11 +286,11 @@ class OrderBook:
         bid, ask = self._bids.best_price(), self._asks.best_price()
         if bid is not None and ask is not None and bid >= ask:
             self._stale_reason = f"crossed: best bid {bid} is not below best ask {ask}"
-            return BookOutcome.GAP
+            return _GAP
         if self._depth is not None:
             self._bids.trim(self._depth)
             self._asks.trim(self._depth)
-        return BookOutcome.APPLIED
+        return _APPLIED
 
     # What goes out
 

@@ -14,6 +14,9 @@ from perpkit.core.streams.delivery import EventStream
 from perpkit.core.streams.feeds.base import FINAL, Feed, Phase, Site
 from perpkit.core.streams.protocol import Data
 
+# Looked up once: on Python 3.11 an enum finds its members slowly, and this one is asked for with every update.
+_LIVE = Phase.LIVE
+
 
 class OrdersFeed(Feed):
     """
@@ -135,7 +138,7 @@ class OrdersFeed(Feed):
     def process(self, data: Data) -> None:
         """Deliver what is news. A whole snapshot that leaves out a standing order has it traced."""
         orders = [event for event in data.events if type(event) is Order]
-        if orders and self.phase is Phase.LIVE:
+        if orders and self.phase is _LIVE:
             self._told_until = orders[-1].updated_at or orders[-1].created_at or self._told_until
         self._take(orders)
         if data.snapshot:
