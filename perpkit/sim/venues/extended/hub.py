@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from perpkit.sim import events
@@ -37,7 +38,7 @@ class Hub:
         self._listeners: dict[str, dict[StreamClient, Topic]] = {}
         self._feeds: dict[tuple[str, str], BookFeed] = {}
         self._accounts = AccountFeed(venue, self._to_account, lambda account: f"account.{account}" in self._listeners)
-        self._told_prices: dict[str, tuple[str, str]] = {}
+        self._told_prices: dict[str, dict[str, Decimal]] = {}
         self._moved: set[str] = set()
         """Markets whose candles have changed since the last second."""
         self._pending: deque[events.Event] = deque()
@@ -116,7 +117,7 @@ class Hub:
                     self._publish("funding-rates", funding.market, "RATE", body, event.time_ms)
                 case events.PriceEvent():
                     self._moved.add(event.market)
-                    self._tell_prices(event.market, event.time_ms)
+                    self._tell_prices(event)
                     self._accounts.note_prices(event.market)
                 case events.OrderEvent() | events.FillEvent() | events.PositionEvent() | events.TransferEvent():
                     self._accounts.tell(event)
@@ -144,7 +145,9 @@ class Hub:
             if topic.scope == "orderbooks":
                 self._push_book(client, topic, "SNAPSHOT", self._feed(market, topic.depth).snapshot())
             elif topic.scope == "prices":
-                self._push_price(client, topic, market, now_ms)
+                exchange = self._venue.exchange
+                price = exchange.mark_price(market) if topic.kind == "mark" else exchange.index_price(market)
+                _push_price(client, topic, market, price, now_ms)
             elif topic.scope == "trades" and client.is_v2:
                 trades = self._venue.exchange.trades(market)[-REPLAYED_TRADES:]
                 if trades:
@@ -169,25 +172,13 @@ class Hub:
         depth = {"d": "f" if topic.depth == "full" else "1"} if client.is_v2 else {}
         client.push(topic, word, {**data, **depth}, self._venue.now_ms())
 
-    def _tell_prices(self, market: str, ts: int) -> None:
-        now = self._prices(market)
-        before = self._told_prices.get(market, ("", ""))
-        self._told_prices[market] = now
-        for client, topic in self._listening("prices", market):
-            place = 0 if topic.kind == "mark" else 1
-            if now[place] != before[place]:
-                self._push_price(client, topic, market, ts)
-
-    def _push_price(self, client: StreamClient, topic: Topic, market: str, ts: int) -> None:
-        is_mark = topic.kind == "mark"
-        price = self._prices(market)[0 if is_mark else 1]
-        # The venue stamps index prices and leaves 0 on mark prices.
-        data = {"m": market, "p": price, "ts": 0 if is_mark else ts}
-        client.push(topic, _WORDS[topic.kind], data, ts, sourceEventId=None)
-
-    def _prices(self, market: str) -> tuple[str, str]:
-        exchange = self._venue.exchange
-        return number(exchange.mark_price(market)), number(exchange.index_price(market))
+    def _tell_prices(self, event: events.PriceEvent) -> None:
+        now = {"mark": event.mark_price, "index": event.index_price}
+        before = self._told_prices.get(event.market, {})
+        self._told_prices[event.market] = now
+        for client, topic in self._listening("prices", event.market):
+            if now[topic.kind] != before.get(topic.kind):
+                _push_price(client, topic, event.market, now[topic.kind], event.time_ms)
 
     def _tell_candles(self, ts: int) -> None:
         moved, self._moved = self._moved, set()
@@ -247,3 +238,9 @@ class Hub:
         for market, depth in list(self._feeds):
             if not any(topic.depth == depth for _, topic in self._listening("orderbooks", market)):
                 self._feeds.pop((market, depth)).stop()
+
+
+def _push_price(client: StreamClient, topic: Topic, market: str, price: Decimal, ts: int) -> None:
+    # The venue stamps index prices and leaves 0 on mark prices.
+    data = {"m": market, "p": number(price), "ts": 0 if topic.kind == "mark" else ts}
+    client.push(topic, _WORDS[topic.kind], data, ts, sourceEventId=None)

@@ -106,7 +106,7 @@ def to_request(order: ParsedOrder, account_id: str, held: Decimal) -> OrderReque
         held: The account's signed position, which a TP/SL of the whole position is sized by until it wakes.
     """
     if order.type == "TPSL":
-        return _tpsl_request(order, account_id, abs(held) or order.qty)
+        return _tpsl_request(order, account_id, abs(held) if order.tpsl_type == "POSITION" else order.qty)
     attached = None
     if order.legs:
         attached = _tpsl_request(order, account_id, order.qty, side_flips=True)
