@@ -15,6 +15,7 @@ from perpkit.adapters.lighter import decode_account as decode
 from perpkit.adapters.lighter import encode, endpoints, schema
 from perpkit.adapters.lighter.config import VENUE
 from perpkit.adapters.lighter.decode import finite, moment
+from perpkit.adapters.lighter.errors import reason_of
 from perpkit.adapters.lighter.listings import Listings
 from perpkit.adapters.lighter.order_ids import client_index, order_index
 from perpkit.adapters.lighter.session import Session
@@ -30,6 +31,7 @@ from perpkit.core.errors import (
     OrderRejectedError,
     OutcomeUnknownError,
     PerpkitError,
+    RejectReason,
     UnknownMarketError,
 )
 from perpkit.core.models import (
@@ -337,6 +339,9 @@ class Orders:
         """
         Return the order that a transaction was to make and the sequencer refused to; None for anything else.
 
+        An id that another order bears already is refused too: what goes by that id is the other order, which stands, so
+        nothing is told of the one refused.
+
         Args:
             market: The market that it has to be of; None for any that is held.
         """
@@ -344,6 +349,9 @@ class Orders:
             return None
         words = self._context.redactor.text(self._sender.application_error(row))
         if row.status != decode.TX_FAILED and not words:
+            return None
+        if reason_of(words) is RejectReason.DUPLICATE_CLIENT_ID:
+            log.warning("%s refused an order whose client order id another one bears (%s)", VENUE, row.hash)
             return None
         info = loose_json.read(
             schema.CreateOrderInfo, row.info, what="tx info", venue=VENUE, redactor=self._context.redactor

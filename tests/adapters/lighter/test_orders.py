@@ -535,6 +535,22 @@ async def test_an_order_that_the_sequencer_dropped_is_found_as_rejected(stub):
     assert (order.size, order.price, order.reduce_only) == (D("0.1"), D(4000), True)
 
 
+async def test_a_second_order_of_one_id_never_ends_the_first(stub):
+    """The sequencer refuses it; by that id goes the first, which stands."""
+    for path in ("accountOrders", "accountActiveOrders", "accountInactiveOrders"):
+        stub.say(f"GET /api/v1/{path}", {"code": 200, "orders": []})
+
+    def refused_as_second(asked):
+        info = stub.sent[0].form["tx_info"]
+        return fate(status=0, info=info, event_info='{"ae":"client order index already exists"}')(asked)
+
+    stub.say("GET /api/v1/tx", refused_as_second)
+    async with stub.open() as venue:
+        sent = await venue.place_order(intent(client_order_id="1001"))
+        with pytest.raises(OrderNotFoundError):
+            await venue.fetch_order(sent.ref)
+
+
 # Leverage
 
 
