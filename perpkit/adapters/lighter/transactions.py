@@ -84,7 +84,7 @@ class Transactions:
         await self._session.signer.open()
         account = await self._before_sending(operation)
         lane = self._session.lanes.pick(concerning)
-        async with lane.turn():
+        async with lane.turn(priority):
             for attempt in range(1, _ATTEMPTS + 1):
                 nonce = await self._nonce(lane, operation)
                 signed = [

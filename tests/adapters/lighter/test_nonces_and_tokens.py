@@ -12,6 +12,7 @@ from perpkit.adapters.lighter import endpoints
 from perpkit.adapters.lighter.signing.auth_token import TokenKeeper
 from perpkit.adapters.lighter.signing.nonce import NonceLane, NonceLanes
 from perpkit.core.errors import ConnectError
+from perpkit.core.transport.ratelimit import Priority
 from perpkit.core.transport.redact import Redactor, Secret
 from tests.core.clocks import ManualClock
 
@@ -95,6 +96,42 @@ async def test_a_canceled_waiter_leaves_the_lane_usable():
     seen = []
     await send(lane, counter, "taken", seen)
     assert seen == [7]
+
+
+async def test_a_cancel_goes_before_the_orders_that_wait():
+    """And after the cancels that came before it."""
+    lane = NonceLane(4, Counter().read)
+    order = []
+
+    async def take(name, priority):
+        async with lane.turn(priority):
+            order.append(name)
+            await asyncio.sleep(0)
+
+    async with lane.turn():
+        names = [("a", Priority.NORMAL), ("b", Priority.NORMAL), ("x", Priority.CANCEL), ("y", Priority.CANCEL)]
+        waiting = [asyncio.ensure_future(take(*each)) for each in names]
+        await asyncio.sleep(0)
+    await asyncio.gather(*waiting)
+    assert order == ["x", "y", "a", "b"]
+
+
+async def test_a_turn_that_comes_to_one_who_was_canceled_goes_on():
+    """Canceled at the very moment of its turn, it must not keep it."""
+    lane = NonceLane(4, Counter().read)
+    seen = []
+
+    async def take(name):
+        async with lane.turn():
+            seen.append(name)
+
+    async with lane.turn():
+        first, second = asyncio.ensure_future(take("first")), asyncio.ensure_future(take("second"))
+        await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.gather(first, second, return_exceptions=True)
+    assert seen == ["second"]
+    assert not lane.is_busy
 
 
 async def test_a_nonce_that_can_not_be_read_is_asked_for_again():

@@ -10,15 +10,48 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from perpkit.adapters.lighter.config import VENUE
+from perpkit.core.transport.ratelimit import Priority
 
 log = logging.getLogger(__name__)
 
 _ORDERS_KEPT = 20_000
+
+
+class _Turns:
+    """A lock whose waiters come in by priority, and in the order of their coming within one."""
+
+    def __init__(self) -> None:
+        self.is_taken = False
+        self._waiting: dict[Priority, deque[asyncio.Future[None]]] = {each: deque() for each in sorted(Priority)}
+
+    async def take(self, priority: Priority) -> None:
+        """Wait for a turn."""
+        if not self.is_taken:
+            self.is_taken = True
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting[priority].append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.give()  # it came at the very moment that nobody wanted it any more
+            raise
+
+    def give(self) -> None:
+        """End a turn: the next one begins at once, so nobody comes in between."""
+        for waiting in self._waiting.values():
+            while waiting:
+                turn = waiting.popleft()
+                if not turn.done():
+                    turn.set_result(None)
+                    return
+        self.is_taken = False
 
 
 class NonceLane:
@@ -33,18 +66,21 @@ class NonceLane:
         self.key_index = key_index
         self._read = read
         self._next: int | None = None
-        self._lock = asyncio.Lock()
+        self._turns = _Turns()
 
     @property
     def is_busy(self) -> bool:
         """Whether something of this key is on its way."""
-        return self._lock.locked()
+        return self._turns.is_taken
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[NonceLane]:
-        """Wait for the key to be free, and keep it until what was sent with it is answered."""
-        async with self._lock:
+    async def turn(self, priority: Priority = Priority.NORMAL) -> AsyncIterator[NonceLane]:
+        """Wait for the key to be free, cancels first, and keep it until what was sent with it is answered."""
+        await self._turns.take(priority)
+        try:
             yield self
+        finally:
+            self._turns.give()
 
     async def next(self) -> int:
         """
