@@ -29,12 +29,13 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
+from typing import NoReturn
 
 from perpkit.core.models.account import MarginMode
 from perpkit.core.models.fill import FillKind
 from perpkit.core.models.market import FundingAccrual, MarketStatus, PriceKind
 from perpkit.sim import invariants
-from perpkit.sim.accounts import EntryKind, LedgerEntry, MarginSetting, Transfer
+from perpkit.sim.accounts import EntryKind, LedgerEntry, MarginSetting, PositionView, Transfer
 from perpkit.sim.clock import Scheduled, SimClock
 from perpkit.sim.desk import OrderDesk
 from perpkit.sim.events import (
@@ -49,7 +50,7 @@ from perpkit.sim.events import (
 )
 from perpkit.sim.funding import FundingIndex
 from perpkit.sim.liquidation import Liquidator
-from perpkit.sim.margin import requirement
+from perpkit.sim.margin import requirement, view_position
 from perpkit.sim.markets import FeeRates, MarketSpec, SystemStatus
 from perpkit.sim.money import ZERO, divide, nearest, product
 from perpkit.sim.orders import (
@@ -259,6 +260,29 @@ class Exchange(Reader):
             self._refuse_margin(f"leverage {leverage} for {market} needs {-changed.free} more free collateral")
         self._settlement.tell(account, None, account.positions.get(market))
         return self.margin_setting(account_id, market)
+
+    def move_margin(self, account_id: str, market: str, amount: Decimal) -> PositionView:
+        """
+        Set more cash aside for an isolated position, or (below zero) take some of it back.
+
+        Raises:
+            RequestRefusedError: MARGIN_CHANGE_REFUSED without an isolated position there; INSUFFICIENT_FUNDS for more
+                than is free, or when what remained would not cover the position's initial margin.
+        """
+        account, listed = self._state.account(account_id), self._state.market(market)
+        position = account.positions.get(market)
+        if position is None or not position.size or account.choice(market).mode is not MarginMode.ISOLATED:
+            self._refuse_margin(f"{market} has no isolated position")
+        left = position.isolated_margin + amount
+        backing = left + min(ZERO, position.unrealized_pnl(listed.mark_price))
+        initial = abs(position.size) * listed.mark_price * self._state.initial_fraction(account, listed)
+        if amount > requirement(self._state, account).free or (amount < 0 and backing < initial):
+            raise RequestRefusedError(
+                RefusalReason.INSUFFICIENT_FUNDS, f"{market}: moving {amount} would leave too little margin behind it"
+            )
+        position.isolated_margin = left
+        self._settlement.tell(account, None, position)
+        return view_position(self._state, account, position)
 
     # Money from outside
 
@@ -589,5 +613,5 @@ class Exchange(Reader):
         return transfer
 
     @staticmethod
-    def _refuse_margin(message: str) -> None:
+    def _refuse_margin(message: str) -> NoReturn:
         raise RequestRefusedError(RefusalReason.MARGIN_CHANGE_REFUSED, message)

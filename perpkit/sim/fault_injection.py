@@ -9,8 +9,10 @@ import json
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
+import msgspec
 from aiohttp import WSCloseCode, web
 from aiohttp.typedefs import Handler, Middleware
 
@@ -22,6 +24,7 @@ GARBAGE = '{"jsonrpc": "2.0", "method": '
 EXTRA = {"perpkit_unknown_text": "x", "perpkit_unknown_number": 1, "perpkit_unknown_null": None}
 """What EXTRA_FIELDS puts into every object."""
 
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
 _FRACTION = re.compile(r"-?\d+\.\d+")
 _BEFORE = frozenset({FaultAction.REFUSE, FaultAction.DROP_BEFORE, FaultAction.HANG_BEFORE})
 _HANGS = frozenset({FaultAction.HANG_BEFORE, FaultAction.HANG_AFTER})
@@ -57,7 +60,7 @@ class FrameGate:
 
         Args:
             name: Its channel, or for an answer to a call the method; what a fault's ``match`` looks at.
-            payload: JSON values; no Decimal (the wire layer has written them as text).
+            payload: JSON values; a Decimal is written as a number, digit for digit.
         """
         if self.is_half_open:
             return
@@ -185,7 +188,7 @@ def _damage(text: str, struck: list[Fault]) -> str:
     """Return an answer or frame after the faults that change its text."""
     for fault in struck:
         if (rewrite := _REWRITES.get(fault.action)) is not None:
-            text = _dumps(rewrite(json.loads(text))) if text else text
+            text = _dumps(rewrite(json.loads(text, parse_float=Decimal))) if text else text
         elif fault.action is FaultAction.REPLACE:
             text = fault.body
         elif fault.action is FaultAction.TRUNCATE:
@@ -226,7 +229,7 @@ _REWRITES: dict[FaultAction, Callable[[Any], Any]] = {
 
 
 def _dumps(payload: Any) -> str:
-    return json.dumps(payload, separators=(",", ":"))
+    return _ENCODER.encode(payload).decode()
 
 
 def _seconds(fault: Fault) -> float:

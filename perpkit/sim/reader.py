@@ -27,7 +27,7 @@ from perpkit.sim.accounts import (
     Transfer,
 )
 from perpkit.sim.clock import SimClock
-from perpkit.sim.margin import summarize, view_position
+from perpkit.sim.margin import requirement, summarize, view_position
 from perpkit.sim.market_data import Bbo, BookView, Candle, FundingView, MarketStats
 from perpkit.sim.markets import FeeRates, MarketSpec, SystemStatus
 from perpkit.sim.money import ZERO, divide
@@ -187,6 +187,18 @@ class Reader:
             market=market, leverage=self._state.leverage(account, listed), mode=account.choice(market).mode
         )
 
+    def lacks_margin(self, account_id: str, market: str, side: Side, size: Decimal) -> bool:
+        """Return whether an order of the size, resting in the book, would be more than the account's margin covers."""
+        account = self._state.account(account_id)
+        if account.is_house:
+            return False
+        stands = account.standing_in(self._state.market(market).symbol)
+        before = requirement(self._state, account).cross_initial
+        stands[side] += size
+        after = requirement(self._state, account)
+        stands[side] -= size
+        return after.cross_initial > before and after.free < 0
+
     def fee_rates(self, account_id: str, market: str) -> FeeRates:
         """Return what the account pays in a market."""
         return self._state.fees(self._state.account(account_id), self._state.market(market))
@@ -219,6 +231,10 @@ class Reader:
             sequence=listed.book.sequence,
             updated_at_ms=listed.book.updated_at_ms,
         )
+
+    def standing_orders(self, market: str, side: Side) -> list[Order]:
+        """Return a side's single orders, everybody's, best price first and oldest first at a price."""
+        return [order.copy() for order in self._state.market(market).book.standing(side)]
 
     def bbo(self, market: str, *, interactive: bool = False) -> Bbo:
         """Return best bid and offer."""
