@@ -5,6 +5,9 @@ perpkit: the whole of its stream engine without a socket: the link's reader, the
 deduplication and ordering, the consumer's queue, and the event taken out of it. ccxt.pro: its client parses the same
 text and calls ``handle_message``, which parses and stores; handing the result to a waiting task is not counted for it.
 
+The same again with a task that waits for each event on either side, woken by the event loop: on perpkit's an ``async
+for``, on ccxt.pro's the future that its ``watch_…`` methods await, without what these methods do besides.
+
 Before timing, both are compared: the same numbers must come out.
 """
 
@@ -13,14 +16,13 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-import statistics
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from decimal import Decimal
 from time import process_time
 from typing import Any
 
-from benchmarks.harness import Ratio, Result, rows_in_us
+from benchmarks.harness import Ratio, Result, rows_in_us, times_faster
 from benchmarks.payloads import CHANNELS, MARKET, Frames
 from perpkit.adapters.paradex import decode, schema, wire
 from perpkit.adapters.paradex.memory import Balances, OrderMemory
@@ -37,6 +39,8 @@ ROUNDS = 31
 FRAMES = 300
 """Of each kind, in each round, for each subject."""
 
+WAITED = ", waited for"
+
 GOALS = {"trade": 4, "order": 4, "book, 15 levels a side": 3, "funding": 3}
 
 FOLLOWED = {
@@ -47,11 +51,15 @@ FOLLOWED = {
 }
 
 
+AWAITED = {**CHANNELS, "order": "orders"}
+"""What ccxt.pro's ``watch_…`` methods await the futures of."""
+
+
 class Feeder:
     """
     A connection that answers requests, and plays frames as fast as they are taken. After each frame the consumer takes
-    its event, as its ``async for`` does, within the same turn of the loop: nothing waits in a queue and nothing is
-    folded. What the feeder itself costs is an async generator's step for each frame.
+    its event, within the same turn of the loop, or in the next where it is a task that waits: nothing stays in a queue
+    and nothing is folded. What the feeder itself costs is an async generator's step for each frame.
     """
 
     closed: Closed | None = None
@@ -74,9 +82,9 @@ class Feeder:
         """End it."""
         self.closed = Closed(code, reason, clean=True, by_us=True)
 
-    async def play(self, frames: Sequence[str], stream: EventStream) -> tuple[float, Event]:
+    async def play(self, frames: Sequence[str], stream: EventStream, *, waiting: bool) -> tuple[float, Event]:
         """Return the processor seconds from the first frame to the last event in the consumer's hands, and it."""
-        batch = _Batch(frames, stream)
+        batch = _Batch(frames, stream, waiting=waiting)
         self._waiting.put_nowait(batch)
         try:
             async with asyncio.timeout(60):
@@ -91,19 +99,39 @@ class Feeder:
                 yield due
                 continue
             stream, event = due.stream, None
+            consumer = asyncio.create_task(follow(stream, len(due.frames))) if due.waiting else None
+            await asyncio.sleep(0)
             began = process_time()
             for frame in due.frames:
                 yield frame
-                event = await anext(stream)
-            due.played.set_result((process_time() - began, event))
+                if consumer is None:
+                    event = await anext(stream)
+                else:
+                    await asyncio.sleep(0)
+            seconds = process_time() - began
+            if consumer is not None:
+                if not consumer.done():
+                    raise RuntimeError("a frame brought no event to the task that waited")
+                event = consumer.result()
+            due.played.set_result((seconds, event))
+
+
+async def follow(stream: EventStream, count: int) -> Event:
+    """Take so many events, and return the last."""
+    async for event in stream:
+        count -= 1
+        if not count:
+            return event
+    raise RuntimeError("the stream ended")
 
 
 class _Batch:
-    """Frames to play, the consumer who takes their events, and how it went."""
+    """Frames to play, the stream whose events are taken, whether by a task that waits for each, and how it went."""
 
-    def __init__(self, frames: Sequence[str], stream: EventStream) -> None:
+    def __init__(self, frames: Sequence[str], stream: EventStream, *, waiting: bool) -> None:
         self.frames = frames
         self.stream = stream
+        self.waiting = waiting
         self.played: asyncio.Future[tuple[float, Event]] = asyncio.get_running_loop().create_future()
 
 
@@ -171,10 +199,10 @@ class OfPerpkit:
             while stream.backlog:
                 await anext(stream)
 
-    async def play(self, kind: str, frames: Sequence[str]) -> tuple[float, Event]:
+    async def play(self, kind: str, frames: Sequence[str], *, waiting: bool = False) -> tuple[float, Event]:
         """Return the processor seconds that these frames took, and the last event."""
         _, connector, stream = self._open[kind]
-        return await connector.feeder.play(frames, stream)
+        return await connector.feeder.play(frames, stream, waiting=waiting)
 
     async def close(self) -> None:
         """End all."""
@@ -194,12 +222,31 @@ class OfCcxt:
         self._client = self._exchange.client("ws://127.0.0.1/v1")
 
     def play(self, frames: Sequence[str]) -> float:
-        """Return the processor seconds that these frames took."""
+        """Return the processor seconds that these frames took, nobody waiting."""
         handle = self._client.handle_text_or_binary_message
         began = process_time()
         for frame in frames:
             handle(frame)
         return process_time() - began
+
+    async def play_to_waiting(self, kind: str, frames: Sequence[str]) -> float:
+        """Return the processor seconds that these frames took, with a task that waits for what each brings."""
+        handle, name = self._client.handle_text_or_binary_message, AWAITED[kind]
+
+        async def follow() -> None:
+            for _ in frames:
+                await self._client.future(name)
+
+        consumer = asyncio.create_task(follow())
+        await asyncio.sleep(0)
+        began = process_time()
+        for frame in frames:
+            handle(frame)
+            await asyncio.sleep(0)
+        seconds = process_time() - began
+        if not consumer.done():
+            raise RuntimeError(f"{kind}: a frame woke nobody who waited for {name} of ccxt.pro")
+        return seconds
 
     def holds(self, kind: str) -> dict[str, Any]:
         """Return what the exchange holds after the last frame."""
@@ -248,17 +295,26 @@ async def measure() -> dict[str, list[float]]:
     try:
         for kind in CHANNELS:
             await perpkit.open(kind, frames.take(kind, 3))
-            batch = frames.take(kind, FRAMES)
-            _, event = await perpkit.play(kind, batch)
-            ccxt.play(batch)
-            compare(kind, event, ccxt.holds(kind))
+            for waiting in (False, True):
+                batch = frames.take(kind, FRAMES)
+                _, event = await perpkit.play(kind, batch, waiting=waiting)
+                if waiting:
+                    await ccxt.play_to_waiting(kind, batch)
+                else:
+                    ccxt.play(batch)
+                compare(kind, event, ccxt.holds(kind))
         for number in range(ROUNDS):
             for kind in CHANNELS:
-                batch = frames.take(kind, FRAMES)
+                batch, more = frames.take(kind, FRAMES), frames.take(kind, FRAMES)
                 # By turns, since whoever comes second finds the frames in the processor's cache.
                 for subject in ("perpkit", "ccxt.pro")[:: -1 if number % 2 else 1]:
-                    seconds = (await perpkit.play(kind, batch))[0] if subject == "perpkit" else ccxt.play(batch)
+                    if subject == "perpkit":
+                        seconds, _ = await perpkit.play(kind, batch)
+                        waited, _ = await perpkit.play(kind, more, waiting=True)
+                    else:
+                        seconds, waited = ccxt.play(batch), await ccxt.play_to_waiting(kind, more)
                     found[f"{subject}: {kind}"].append(seconds / FRAMES)
+                    found[f"{subject}: {kind}{WAITED}"].append(waited / FRAMES)
     finally:
         await perpkit.close()
         await ccxt.close()
@@ -268,22 +324,23 @@ async def measure() -> dict[str, list[float]]:
 def run() -> Result:
     """Check that both read the same, then time them in turns."""
     samples = asyncio.run(measure())
+    cases = [f"{kind}{waited}" for waited in ("", WAITED) for kind in CHANNELS]
     ratios = [
         Ratio(
-            f"times faster than ccxt.pro: {kind}",
-            statistics.median(
-                theirs / ours
-                for ours, theirs in zip(samples[f"perpkit: {kind}"], samples[f"ccxt.pro: {kind}"], strict=True)
-            ),
-            GOALS[kind],
+            f"times faster than ccxt.pro: {case}",
+            times_faster(samples, f"perpkit: {case}", f"ccxt.pro: {case}"),
+            GOALS.get(case),
         )
-        for kind in CHANNELS
+        for case in cases
     ]
-    order = sorted(samples, key=lambda name: (list(CHANNELS).index(name.partition(": ")[2]), name))
+    rows = [f"{subject}: {case}" for case in cases for subject in ("ccxt.pro", "perpkit")]
     return Result(
         name="frames",
         what="one WebSocket frame to a typed event in the consumer's hands",
-        rows=rows_in_us({name: samples[name] for name in order}),
+        rows=rows_in_us({name: samples[name] for name in rows}),
         ratios=ratios,
-        notes=["perpkit: decode, deduplicate, order, queue, take. ccxt.pro: parse and handle_message, nobody waiting."],
+        notes=[
+            "perpkit: decode, deduplicate, order, queue, take. ccxt.pro: parse and handle_message, nobody waiting.",
+            f"{WAITED.strip(', ').capitalize()}: in a task of either side, woken for each.",
+        ],
     )

@@ -14,6 +14,8 @@ from datetime import datetime
 from decimal import Context, Decimal
 from typing import Any
 
+import msgspec
+
 from perpkit.core.models.fill import Fill
 from perpkit.core.models.market import MarketId
 from perpkit.core.models.order import Order, OrderRef, OrderStatus
@@ -177,20 +179,24 @@ def _with_progress(order: Order) -> Order:
     return order
 
 
-class _Tracked:
-    """One order: what was told of it, its fills by id with their sums, and what was last shown of both together."""
+class _Tracked(msgspec.Struct, eq=False, gc=False):
+    """
+    One order: what was told of it, its fills by id with their sums, and what was last shown of both together.
 
-    __slots__ = ("filled", "fills", "received", "shown", "told", "value")
+    Nothing in it leads back to it, so the collector need not look at the thousands that are kept.
+    """
 
-    def __init__(self) -> None:
-        self.told: Order | None = None
-        self.shown: Order | None = None
-        self.fills: dict[str, Fill] = {}
-        self.filled = self.value = _ZERO
-        self.received: datetime | None = None
+    told: Order | None = None
+    shown: Order | None = None
+    fills: dict[str, Fill] | None = None
+    filled: Decimal = _ZERO
+    value: Decimal = _ZERO
+    received: datetime | None = None
 
     def add(self, fill: Fill) -> None:
         """Count a fill in, once."""
+        if self.fills is None:
+            self.fills = {}
         if fill.fill_id in self.fills:
             return
         self.fills[fill.fill_id] = fill
@@ -200,7 +206,7 @@ class _Tracked:
 
     def absorb(self, other: _Tracked) -> None:
         """Take over what is known under another id of the same order."""
-        for fill in other.fills.values():
+        for fill in (other.fills or {}).values():
             self.add(fill)
         if other.told is not None:
             self.told = merge(self.told, other.told) or self.told
@@ -242,7 +248,7 @@ class OrderTracker:
     def __init__(self, *, keep_closed: int = 10_000) -> None:
         self._keep_closed = keep_closed
         self._by_key: dict[_Key, _Tracked] = {}
-        self._keys: dict[_Tracked, set[_Key]] = {}
+        self._keys: dict[_Tracked, tuple[_Key, ...]] = {}
         self._closed: OrderedDict[_Tracked, None] = OrderedDict()
 
     def __len__(self) -> int:
@@ -307,7 +313,7 @@ class OrderTracker:
 
     def _add(self, by_venue: _Key, by_ours: _Key) -> _Tracked:
         item = self._by_key[by_venue] = self._by_key[by_ours] = _Tracked()
-        self._keys[item] = {by_venue, by_ours}
+        self._keys[item] = by_venue, by_ours
         return item
 
     def _find_or_join(self, market_id: MarketId, venue_order_id: str | None, client_order_id: str | None) -> _Tracked:
@@ -334,9 +340,11 @@ class OrderTracker:
             self._join(item, by_ours)
         for key in keys:
             if (holder := self._by_key.get(key)) is not None and holder is not item:
-                self._keys[holder].discard(key)
+                self._keys[holder] = tuple(other for other in self._keys[holder] if other != key)
             self._by_key[key] = item
-            self._keys.setdefault(item, set()).add(key)
+            held = self._keys.get(item, ())
+            if key not in held:
+                self._keys[item] = (*held, key)
         return item
 
     def _has_venue_id(self, item: _Tracked) -> bool:
@@ -347,7 +355,7 @@ class OrderTracker:
         item.absorb(other)
         moved = self._keys.pop(other)
         self._closed.pop(other, None)
-        self._keys[item] |= moved
+        self._keys[item] += moved
         self._by_key.update(dict.fromkeys(moved, item))
 
     def _news(self, item: _Tracked) -> Order | None:

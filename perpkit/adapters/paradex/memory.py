@@ -8,16 +8,17 @@ from __future__ import annotations
 from collections import OrderedDict
 from datetime import datetime
 from decimal import Decimal
-from typing import NamedTuple
+
+import msgspec
 
 from perpkit.core.models import Balance, Side
 
 _MOST_ORDERS = 20_000
 
 
-class OrderFact(NamedTuple):
+class OrderFact(msgspec.Struct, frozen=True, gc=False):
     """
-    What is kept of an order.
+    What is kept of an order; a Struct that the collector need not look at, since thousands are kept.
 
     Attributes:
         type: The venue's own word: a ``STOP_LOSS_…`` reads as a stop in the core, and must be amended as what it is.
