@@ -208,13 +208,12 @@ class Hub:
         return [spec.symbol for spec in self._venue.exchange.markets()]
 
     def _covered(self, topic: Topic) -> list[str]:
-        """Return the markets that a topic is about; quotes on request are the books of such markets only."""
-        listings = self._venue.listings
-        return [
-            symbol
-            for symbol in self._symbols()
-            if topic.covers(symbol) and (not topic.rfq_only or listings[symbol].is_rfq)
-        ]
+        """Return the markets that a topic is about."""
+        return [symbol for symbol in self._symbols() if self._shows(topic, symbol)]
+
+    def _shows(self, topic: Topic, market: str) -> bool:
+        """Tell whether a topic shows a market; quotes on request are the books of such markets only."""
+        return topic.covers(market) and (not topic.rfq_only or self._venue.listings[market].is_rfq)
 
     def _feed(self, market: str, depth: str) -> BookFeed:
         feed = self._feeds.get((market, depth))
@@ -231,7 +230,7 @@ class Hub:
 
     def _tell_book(self, market: str, depth: str, word: str, data: dict[str, Any]) -> None:
         for client, topic in self._listening("orderbooks", market):
-            if topic.depth == depth and market in self._covered(topic):
+            if topic.depth == depth and self._shows(topic, market):
                 self._push_book(client, topic, word, data)
 
     def _drop_idle_feeds(self) -> None:

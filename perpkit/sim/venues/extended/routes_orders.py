@@ -66,8 +66,9 @@ def fetch_history(venue: Venue, call: Call) -> Reply:
     query = call.query
     orders = [
         order
-        for order in _chosen(venue, call, _visible(venue, call))
+        for order in _chosen(venue, call, venue.exchange.orders(call.account.account_id))
         if order.is_closed
+        and _is_kept(venue, order)
         and ("id" not in query or int(order.id) in query["id"])
         and ("externalId" not in query or order.client_id in query["externalId"])
     ]
@@ -78,26 +79,25 @@ def fetch_history(venue: Venue, call: Call) -> Reply:
 
 def fetch_one(venue: Venue, call: Call) -> Reply:
     """GET /user/orders/{id}."""
-    for order in _visible(venue, call):
-        if order.id == call.path["id"]:
-            return Reply(order_body(order))
-    raise trading.not_found(f"no order {call.path['id']!r}")
+    order = venue.exchange.order(call.account.account_id, call.path["id"])
+    if order is None or not _is_kept(venue, order):
+        raise trading.not_found(f"no order {call.path['id']!r}")
+    return Reply(order_body(order))
 
 
 def fetch_by_external_id(venue: Venue, call: Call) -> Reply:
     """GET /user/orders/external/{externalId}: an array, as an id may have been used again; empty if never."""
-    name = call.path["externalId"]
-    return Reply([order_body(order) for order in reversed(_visible(venue, call)) if order.client_id == name])
+    orders = venue.exchange.orders(call.account.account_id, client_id=call.path["externalId"])
+    return Reply([order_body(order) for order in reversed(orders) if _is_kept(venue, order)])
 
 
 def _placed(order: Order) -> Reply:
     return Reply({"id": int(order.id), "externalId": order.client_id})
 
 
-def _visible(venue: Venue, call: Call) -> list[Order]:
-    edge = venue.now_ms() - KEPT_UNFILLED_MS
-    orders = venue.exchange.orders(call.account.account_id)
-    return [o for o in orders if not o.is_closed or o.filled_size or o.updated_at_ms >= edge]
+def _is_kept(venue: Venue, order: Order) -> bool:
+    is_recent = order.updated_at_ms >= venue.now_ms() - KEPT_UNFILLED_MS
+    return not order.is_closed or bool(order.filled_size) or is_recent
 
 
 def _chosen(venue: Venue, call: Call, orders: list[Order]) -> list[Order]:
