@@ -161,7 +161,6 @@ class Hub:
             by_market[record.market].append(record)
             for account_id in dict.fromkeys((record.ask.account_id, record.bid.account_id)):
                 by_account[account_id].append(record)
-            self._earn(record)
         for symbol, records in by_market.items():
             market = str(self._venue.listings[symbol].market_id)
             for channel in self._channels("trade", market=market):
@@ -173,12 +172,6 @@ class Hub:
             if account is not None:
                 for channel in self._channels("account_all_trades", account=account.index):
                     self._publish(channel, views.account_trades(self._venue, account, channel, records))
-
-    def _earn(self, record: TradeRecord) -> None:
-        for leg in (record.ask, record.bid):
-            account = self._venue.registry.find(leg.account_id)
-            if account is not None:
-                self._venue.quota.earn(account.l1_address, record.price * record.size)
 
     def _tell_orders(self, account_id: str, orders: list[Order]) -> None:
         account = self._venue.registry.find(account_id)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections import defaultdict, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -102,9 +102,15 @@ class TxRecord:
 
 
 class Records:
-    """See the module's text."""
+    """
+    See the module's text.
 
-    def __init__(self, seed: int) -> None:
+    Args:
+        traded: Called with each trade; it must not call the exchange.
+    """
+
+    def __init__(self, seed: int, traded: Callable[[TradeRecord], None]) -> None:
+        self._traded = traded
         self._rng = random.Random(f"{seed}/lighter")  # noqa: S311 - reproducible, not secret
         self._asks = FIRST_ASK_INDEX + self._rng.randrange(10**6, 10**7)
         self._bids = LAST_BID_INDEX - self._rng.randrange(10**6, 10**7)
@@ -254,6 +260,7 @@ class Records:
             if account_id and not _is_house(account_id):
                 self.account_trades[account_id].append(record)
         self.new_trades.append(record)
+        self._traded(record)
 
 
 def _is_house(account_id: str) -> bool:

@@ -29,7 +29,7 @@ from perpkit.sim.venues.lighter.config import ALL_MARKETS, FEE_TICK, FRACTION_UN
 from perpkit.sim.venues.lighter.errors import ApiError
 from perpkit.sim.venues.lighter.limits import Budgets, VolumeQuota
 from perpkit.sim.venues.lighter.listing import Listing, market_spec, with_rules
-from perpkit.sim.venues.lighter.records import Records
+from perpkit.sim.venues.lighter.records import Records, TradeRecord
 
 _FIRST_BLOCK = 327_000_000
 _BLOCK_MS = 100
@@ -46,7 +46,7 @@ class Venue:
         self.authority = Authority(self.registry, verify=settings.verify_signatures)
         self.budgets = Budgets(exchange.clock, settings.limits_scale)
         self.quota = VolumeQuota(exchange.clock, enabled=settings.limits_scale > 0)
-        self.records = Records(settings.seed)
+        self.records = Records(settings.seed, self._earn)
         self._began_ms = exchange.clock.now_ms()
         self._given = {listing.symbol: listing for listing in listings}
         self._ids = {listing.symbol: listing.market_id for listing in self._given.values()}
@@ -176,3 +176,9 @@ class Venue:
         if order_id is not None:
             return self.exchange.order(account.id, order_id)
         return self.exchange.order_by_client_id(account.id, str(index), open_only=False)
+
+    def _earn(self, record: TradeRecord) -> None:
+        for leg in (record.ask, record.bid):
+            account = self.registry.find(leg.account_id)
+            if account is not None:
+                self.quota.earn(account.l1_address, record.price * record.size)
