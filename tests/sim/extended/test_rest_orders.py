@@ -190,6 +190,34 @@ async def test_an_order_may_cost_no_more_than_is_available(trader):
     assert (await trader.try_order(qty="11")).status == 200
 
 
+async def test_an_order_against_a_position_costs_what_it_adds_beyond_it(trader, quote):
+    """Short 8 at leverage 10: a buy of 16 turns it round and costs nothing, 19 cost margin for 3, 20 for 4."""
+    quote("BUY", "84000", "8")
+    await trader.patch("/user/leverage", {"market": "BTC-USD", "leverage": "10"})
+    await trader.place(type="MARKET", timeInForce="IOC", side="SELL", price="83500", qty="8")
+    assert D((await trader.get("/user/balance")).data["availableForTrade"]) < 4 * 8350
+    for qty, code in (("20", 1140), ("19", None), ("16", None)):
+        answer = await trader.try_order(qty=qty, price="83500", timeInForce="IOC")
+        assert (answer.body.get("error") or {}).get("code") == code, qty
+
+
+async def test_an_account_with_less_than_nothing_available_may_only_reduce(sim, trader, quote):
+    """1145 for every order that is not flagged reduce-only."""
+    quote("SELL", "84011", "60")
+    for _ in range(2):
+        await trader.place(type="MARKET", timeInForce="IOC", price="84500", qty="22")
+    sim.control.set_price("BTC-USD", index=D(83400), mark=D(83400))
+    assert D((await trader.get("/user/balance")).data["availableForTrade"]) < 0
+    assert (await trader.try_order(qty="0.01")).refusal == (400, 1145)
+    assert (await trader.try_order(qty="5", side="SELL", price="84000")).refusal == (400, 1145)
+    assert (await trader.try_order(qty="5", side="SELL", price="84000", reduceOnly=True)).status == 200
+
+
+async def test_an_order_may_not_open_with_a_loss_beyond_equity(trader):
+    """25 bought at 88200 where the mark is 84021.5: a loss of 104,462 with 100,000."""
+    assert (await trader.try_order(qty="25", price="88200")).refusal == (400, 1147)
+
+
 async def test_a_position_may_not_outgrow_the_band_of_its_leverage(trader, sim):
     """At leverage 50 of BTC a position may be worth 4,000,000."""
     sim.control.deposit(sim.accounts[0].account_id, D(10_000_000))

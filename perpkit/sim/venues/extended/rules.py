@@ -278,6 +278,13 @@ def _check_cost(
     adds = order.qty + min(ZERO, 2 * (held * sign + same_side))
     open_loss = min(order.qty * sign * (mark - order.price), ZERO)
     cost = max(divide(order.price * adds, leverage) - open_loss, ZERO)
+    if adds > 0 and -open_loss > summary.equity:
+        detail = f"it opens with a loss of {-open_loss}; equity is {summary.equity}"
+        raise order_error(Code.OPEN_LOSS, "Open loss exceeds equity", detail)
+    if available < 0:
+        raise order_error(
+            Code.ONLY_REDUCE_ONLY, "Only reduce-only orders are allowed", f"{available} is available: less than nothing"
+        )
     if cost > available:
         raise order_error(
             Code.ORDER_COST,
