@@ -14,7 +14,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from perpkit.core.errors import StreamGapError
-from perpkit.core.models import BookDelta, BookLevel, BookSnapshot, MarketId, Side
+from perpkit.core.models import BestFirst, BookDelta, BookLevel, BookSnapshot, MarketId, Side
 
 _ZERO = Decimal(0)
 
@@ -99,6 +99,8 @@ class _Ladder:
             return self._prices[-1 if self._is_bid else 0] if self._prices else None
         if not self._kept:
             return None
+        if type(self._kept) is BestFirst:
+            return self._kept[0][0]
         # Whole levels are compared, price first: picking each price takes longer.
         best = max(self._kept) if self._is_bid else min(self._kept)
         if best[1] > _ZERO:
@@ -278,10 +280,11 @@ class OrderBook:
         self._buffer.append(delta)
 
     def _settle(self, message: BookSnapshot | BookDelta) -> BookOutcome:
-        if message.sequence is not None:
-            self._sequence = message.sequence
-        if message.ts_venue is not None:
-            self._ts_venue = message.ts_venue
+        sequence, ts_venue = message.sequence, message.ts_venue
+        if sequence is not None:
+            self._sequence = sequence
+        if ts_venue is not None:
+            self._ts_venue = ts_venue
         self._ts_received = message.ts_received
         bid, ask = self._bids.best_price(), self._asks.best_price()
         if bid is not None and ask is not None and bid >= ask:

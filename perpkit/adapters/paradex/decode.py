@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
-from operator import itemgetter
 from typing import Final, TypeAlias
 
 from pydantic import ValidationError
@@ -54,6 +53,7 @@ from perpkit.core.models import (
     Trade,
     TradingFees,
     VenueStatus,
+    best_first,
 )
 
 log = logging.getLogger(__name__)
@@ -320,8 +320,8 @@ def order_book(row: schema.OrderBook, listed: Market, received: datetime) -> Boo
     """Decode a REST book, best levels first."""
     return BookSnapshot.trusted(
         market_id=_id(listed),
-        bids=_best_first([BookLevel(price, size) for price, size in row.bids or ()], reverse=True),
-        asks=_best_first([BookLevel(price, size) for price, size in row.asks or ()], reverse=False),
+        bids=best_first([BookLevel(price, size) for price, size in row.bids or ()], is_bid=True),
+        asks=best_first([BookLevel(price, size) for price, size in row.asks or ()], is_bid=False),
         sequence=row.seq_no,
         ts_venue=_moment(row.last_updated_at),
         ts_received=received,
@@ -353,14 +353,11 @@ def book_update(row: schema.OrderBookUpdate, listed: Market, received: datetime)
             else:
                 raise _no_side(side, listed)
     if row.update_type == "s":
-        if _levels.any_empty:
-            bids, asks = ([level for level in levels if level.size] for levels in (bids, asks))
-        bids.sort(key=_price, reverse=True)
-        asks.sort(key=_price)
+        some_empty = _levels.any_empty
         return _new_snapshot(
             market_id=_id(listed),
-            bids=tuple(bids),
-            asks=tuple(asks),
+            bids=best_first(bids, is_bid=True, some_empty=some_empty),
+            asks=best_first(asks, is_bid=False, some_empty=some_empty),
             sequence=row.seq_no,
             ts_venue=_moment(row.last_updated_at),
             ts_received=received,
@@ -385,13 +382,6 @@ def book_update(row: schema.OrderBookUpdate, listed: Market, received: datetime)
 
 # A named tuple's own constructor takes twice as long, and a book has thirty of them.
 _new = tuple.__new__
-_price = itemgetter(0)
-
-
-def _best_first(levels: list[BookLevel], *, reverse: bool) -> tuple[BookLevel, ...]:
-    levels.sort(key=_price, reverse=reverse)
-    return tuple([level for level in levels if level[1]])
-
 
 _ReadLevel: TypeAlias = tuple[str, BookLevel]
 """The text of a size, and the level that was read with it."""
@@ -404,7 +394,7 @@ class _Levels:
     Attributes:
         last_at: By a price's text, what was read with it last. The texts of price and size have to be the same, so it
             matters not whose book they come from.
-        any_empty: Whether any level ever had a size of zero.
+        any_empty: Whether any level ever had no size above zero.
     """
 
     def __init__(self, most_prices: int = 65_536) -> None:
@@ -426,7 +416,7 @@ class _Levels:
             base = _NAN
         if not base.is_finite():
             base = _number(size)  # which says what is wrong with it
-        if not base:
+        if base <= _ZERO:
             self.any_empty = True
         read = self.last_at[price] = (size, _new(BookLevel, (exact, base)))
         return read

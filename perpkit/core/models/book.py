@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from operator import itemgetter
 from typing import NamedTuple
 
 from perpkit.core.models.base import Model, NonNegative, Price, UtcTime
@@ -13,6 +15,31 @@ class BookLevel(NamedTuple):
 
     price: Price
     size: NonNegative
+
+
+class BestFirst(tuple[BookLevel, ...]):
+    """
+    The levels of one side, best first, each with a size. Made by :func:`best_first` and nowhere else, so that whoever
+    is given one need not look; it equals the tuple of the same levels.
+    """
+
+    __slots__ = ()
+
+
+_price_of = itemgetter(0)
+
+
+def best_first(levels: Iterable[BookLevel], *, is_bid: bool, some_empty: bool = True) -> BestFirst:
+    """
+    Bring the levels of one side into a snapshot's order, and leave out those of no size.
+
+    Args:
+        is_bid: The highest price is best; the lowest otherwise.
+        some_empty: False where the caller knows that each has a size.
+    """
+    present = [level for level in levels if level[1] > 0] if some_empty else list(levels)
+    present.sort(key=_price_of, reverse=is_bid)
+    return BestFirst(present)
 
 
 class BookSnapshot(Model):
