@@ -14,7 +14,8 @@ from decimal import Decimal
 from enum import StrEnum
 
 from perpkit.core.errors import StreamGapError
-from perpkit.core.models import BestFirst, BookDelta, BookLevel, BookSnapshot, MarketId, Side
+from perpkit.core.models import BookDelta, BookLevel, BookSnapshot, MarketId, Side
+from perpkit.core.models.book import BestFirst
 
 _ZERO = Decimal(0)
 

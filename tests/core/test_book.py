@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import pickle
 import tracemalloc
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from perpkit.core.book import BookOutcome, OrderBook
 from perpkit.core.errors import StreamGapError
-from perpkit.core.models import BookDelta, BookLevel, BookSnapshot, Side
+from perpkit.core.models import BookDelta, BookLevel, BookSnapshot, Side, best_first
 
 BTC = "BTC-USD-PERP@toy"
 T0 = datetime(2026, 8, 20, 12, tzinfo=UTC)
@@ -429,3 +430,36 @@ def test_what_has_no_size_in_a_snapshot_is_no_level():
     assert (book.bids(), book.asks()) == (((99, 1), (98, 2)), ((101, 1), (102, 2)))
     book.apply(snapshot([("103", "0")], [("97", "0")]))
     assert (book.best_bid, book.best_ask) == (None, None)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    bids=st.lists(st.tuples(st.integers(90, 105), st.integers(0, 2)), max_size=6, unique_by=lambda level: level[0]),
+    asks=st.lists(st.tuples(st.integers(95, 110), st.integers(0, 2)), max_size=6, unique_by=lambda level: level[0]),
+)
+def test_sides_that_say_that_they_are_in_order_make_the_same_book(bids, asks):
+    """The short way of a decoder's sorted levels ends where the long way of any levels ends, crossed books included."""
+    sides = [[BookLevel(Decimal(price), Decimal(size)) for price, size in side] for side in (bids, asks)]
+    ordered = best_first(sides[0], is_bid=True), best_first(sides[1], is_bid=False)
+    assert [level.price for level in ordered[0]] == sorted((price for price, size in bids if size), reverse=True)
+    assert [level.price for level in ordered[1]] == sorted(price for price, size in asks if size)
+    books = OrderBook(BTC), OrderBook(BTC)
+    outcomes = {
+        book.apply(BookSnapshot.trusted(market_id=BTC, bids=given[0], asks=given[1], ts_received=T0))
+        for book, given in zip(books, (ordered, (tuple(sides[0]), tuple(sides[1]))), strict=True)
+    }
+    assert len(outcomes) == 1
+    if outcomes == {BookOutcome.APPLIED}:
+        assert books[0].snapshot() == books[1].snapshot()
+        assert (books[0].best_bid, books[0].best_ask) == (books[1].best_bid, books[1].best_ask)
+
+
+def test_levels_in_order_are_equal_to_any_other_tuple_and_survive_validation_and_json():
+    """The mark is for the maintained book alone: nobody else sees a difference."""
+    bids = best_first(levels(("98", "2"), ("99", "1")), is_bid=True)
+    assert bids == levels(("99", "1"), ("98", "2"))
+    marked = BookSnapshot.trusted(market_id=BTC, bids=bids, asks=(), ts_received=T0)
+    assert marked == snapshot([("99", "1"), ("98", "2")])
+    assert BookSnapshot.model_validate_json(marked.model_dump_json()) == marked
+    assert marked.replace(sequence=7).bids == bids
+    assert pickle.loads(pickle.dumps(marked)) == marked  # noqa: S301

@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
-from typing import Final, TypeAlias
+from typing import Final
 
+import msgspec
 from pydantic import ValidationError
 
 from perpkit.adapters.paradex import endpoints, schema
@@ -344,12 +345,12 @@ def book_update(row: schema.OrderBookUpdate, listed: Market, received: datetime)
         for level in rows or ():
             side, price, size = level.side, level.price, level.size
             last = last_at(price)
-            if last is None or last[0] != size:
+            if last is None or last.size != size:
                 last = _levels.read(price, size, last)
             if side == "BUY":
-                add_bid(last[1])
+                add_bid(last.level)
             elif side == "SELL":
-                add_ask(last[1])
+                add_ask(last.level)
             else:
                 raise _no_side(side, listed)
     if row.update_type == "s":
@@ -383,8 +384,13 @@ def book_update(row: schema.OrderBookUpdate, listed: Market, received: datetime)
 # A named tuple's own constructor takes twice as long, and a book has thirty of them.
 _new = tuple.__new__
 
-_ReadLevel: TypeAlias = tuple[str, BookLevel]
-"""The text of a size, and the level that was read with it."""
+
+class _ReadLevel(msgspec.Struct, gc=False):
+    """What was last read at a price: the text of the size, and the level."""
+
+    price: Decimal
+    size: str
+    level: BookLevel
 
 
 class _Levels:
@@ -404,12 +410,7 @@ class _Levels:
 
     def read(self, price: str, size: str, last: _ReadLevel | None) -> _ReadLevel:
         """Read a level and remember it; ``last`` is what is known of its price."""
-        if last is not None:
-            exact = last[1][0]
-        else:
-            exact = _number(price)
-            if len(self.last_at) >= self._most:
-                self.last_at.clear()
+        exact = _number(price) if last is None else last.price
         try:
             base = Decimal(size)
         except InvalidOperation:
@@ -418,7 +419,13 @@ class _Levels:
             base = _number(size)  # which says what is wrong with it
         if base <= _ZERO:
             self.any_empty = True
-        read = self.last_at[price] = (size, _new(BookLevel, (exact, base)))
+        level = _new(BookLevel, (exact, base))
+        if last is not None:
+            last.size, last.level = size, level
+            return last
+        if len(self.last_at) >= self._most:
+            self.last_at.clear()
+        read = self.last_at[price] = _ReadLevel(exact, size, level)
         return read
 
 

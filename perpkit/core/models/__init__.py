@@ -10,7 +10,7 @@ from perpkit.core.models.account import (
     PositionSide,
 )
 from perpkit.core.models.base import Duration, Model, NonNegative, Number, Price, Size, UtcTime
-from perpkit.core.models.book import BestFirst, BookDelta, BookLevel, BookSnapshot, best_first
+from perpkit.core.models.book import BookDelta, BookLevel, BookSnapshot, best_first
 from perpkit.core.models.events import Channel, Event, StreamState, StreamStatus, Subscription
 from perpkit.core.models.fill import Fill, FillKind, Liquidity, Trade
 from perpkit.core.models.funding import FundingKind, FundingPayment, FundingRate
@@ -46,7 +46,6 @@ from perpkit.core.models.order import (
 __all__ = [
     "AccountSummary",
     "Balance",
-    "BestFirst",
     "BookDelta",
     "BookLevel",
     "BookSnapshot",

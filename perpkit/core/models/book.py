@@ -37,9 +37,8 @@ def best_first(levels: Iterable[BookLevel], *, is_bid: bool, some_empty: bool = 
         is_bid: The highest price is best; the lowest otherwise.
         some_empty: False where the caller knows that each has a size.
     """
-    present = [level for level in levels if level[1] > 0] if some_empty else list(levels)
-    present.sort(key=_price_of, reverse=is_bid)
-    return BestFirst(present)
+    present = [level for level in levels if level[1] > 0] if some_empty else levels
+    return BestFirst(sorted(present, key=_price_of, reverse=is_bid))
 
 
 class BookSnapshot(Model):
