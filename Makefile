@@ -12,11 +12,12 @@ VENV ?= .venv
 DOCS_VENV ?= .venv-docs
 ORACLE_VENV ?= .venv-oracle
 ORACLE_X10_VENV ?= .venv-oracle-x10
+ORACLE_LIGHTER_VENV ?= .venv-oracle-lighter
 WORKERS ?= auto
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format types docs docs-generated bench bank mutate oracle oracle-x10 clean
+.PHONY: help demo test lint format types docs docs-generated bench bank mutate oracle oracle-x10 oracle-lighter clean
 
 # Sets $$python to the first interpreter that is new enough and can make environments, or says why there is none.
 # Names are tried by running them: a name may be on the path and still not work.
@@ -68,6 +69,7 @@ help:
 	@echo "make mutate  small changes to the Paradex plugin's source, and which of them its tests notice"
 	@echo "make oracle  an environment holding paradex-py and ccxt, for the tests and measurements that compare"
 	@echo "make oracle-x10  an environment holding Extended's SDK and ccxt, for the tests that run them"
+	@echo "make oracle-lighter  the same for Lighter's SDK"
 	@echo "make clean   remove environments and what was built"
 
 demo: $(VENV)/.stamp-dev
@@ -100,6 +102,9 @@ oracle:
 oracle-x10:
 	@VENV=$(ORACLE_X10_VENV) PYTHON="$(PYTHON)" tests/oracle/make-x10-environment
 
+oracle-lighter:
+	@VENV=$(ORACLE_LIGHTER_VENV) PYTHON="$(PYTHON)" tests/oracle/make-lighter-environment
+
 # Every deliberately broken plugin, against the suite; writes docs/kill-table.md. ARGS="--whole" runs all of the suite
 # over each, ARGS="NAME ..." some of them.
 bank: $(VENV)/.stamp-dev
@@ -116,4 +121,4 @@ bench: oracle
 	$(ORACLE_VENV)/bin/python -m benchmarks $(ARGS)
 
 clean:
-	rm -rf $(VENV) $(DOCS_VENV) $(ORACLE_VENV) $(ORACLE_X10_VENV) site build dist .bench .mutation .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(DOCS_VENV) $(ORACLE_VENV) $(ORACLE_X10_VENV) $(ORACLE_LIGHTER_VENV) site build dist .bench .mutation .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -59,3 +59,25 @@ def x10_python() -> str:
     if python is None:
         pytest.skip(f"no environment for Extended's SDK: {reason}")
     return python
+
+
+@cache
+def _lighter() -> tuple[str | None, str]:
+    """Return the interpreter that has Lighter's SDK, or none and the reason."""
+    named = os.environ.get("PERPKIT_ORACLE_LIGHTER_PYTHON")
+    python = Path(named) if named else ROOT / ".venv-oracle-lighter" / "bin" / "python"
+    if not python.exists():
+        return None, f"{python.name if named else '.venv-oracle-lighter'} is not there; `make oracle-lighter` makes it"
+    tried = subprocess.run([python, "-c", "import lighter, ccxt"], capture_output=True, text=True, check=False)
+    if tried.returncode:
+        return None, f"Lighter's SDK does not import there: {tried.stderr.strip().splitlines()[-1:]}"
+    return str(python), ""
+
+
+@pytest.fixture(scope="session")
+def lighter_python() -> str:
+    """The interpreter of the environment that holds Lighter's SDK and ccxt; skips, saying why, where it is not."""
+    python, reason = _lighter()
+    if python is None:
+        pytest.skip(f"no environment for Lighter's SDK: {reason}")
+    return python

@@ -8,7 +8,7 @@ from typing import Any
 
 from perpkit.sim.clock import SimClock
 from perpkit.sim.server import SimServer
-from perpkit.sim.venues import extended, paradex
+from perpkit.sim.venues import extended, lighter, paradex
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,18 @@ def _extended(*, port: int, seed: int, accounts: int, strict: bool) -> SimServer
         clock=SimClock.real_time(),
         liquidity=True,
         settings=extended.Settings(strict=strict),
+    )
+
+
+def _lighter(*, port: int, seed: int, accounts: int, strict: bool) -> SimServer:
+    return lighter.LocalLighter(
+        port=port,
+        seed=seed,
+        accounts=accounts,
+        clock=SimClock.real_time(),
+        liquidity=True,
+        # The SDK and ccxt keep to the contract, but not to budgets.
+        settings=lighter.Settings(delays=True, limits_scale=1 if strict else 0),
     )
 
 
@@ -100,6 +112,21 @@ LOCAL: dict[str, Local] = {
             for account in local.accounts
         ],
         example="BTC-USD",
+    ),
+    "lighter": Local(
+        make=_lighter,
+        urls=lambda local: {"REST": local.url, "WebSocket": local.ws_url},
+        variables=lambda local: {"PERPKIT_REST_URL": local.url, "PERPKIT_WS_URL": local.ws_url},
+        credentials=lambda local: [
+            {
+                "LIGHTER_ACCOUNT_INDEX": str(account.account_index),
+                "LIGHTER_API_KEY_INDEX": str(account.api_key_index),
+                "LIGHTER_API_PRIVATE_KEY": account.private_key,
+            }
+            for account in local.accounts
+        ],
+        accounts=lambda local: [account.reveal() for account in local.accounts],
+        example="ETH",
     ),
 }
 """By the venue's name."""

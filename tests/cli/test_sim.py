@@ -47,6 +47,7 @@ def running(*arguments: str, venue: str = "paradex", **environment: str) -> Iter
         ("paradex", "/system/time", signal.SIGINT),
         ("paradex", "/system/time", signal.SIGTERM),
         ("extended", "/info/starknet", signal.SIGTERM),
+        ("lighter", "/api/v1/orderBooks", signal.SIGTERM),
     ],
 )
 def test_it_serves_and_stops_cleanly(venue: str, path: str, number: signal.Signals):
@@ -63,7 +64,7 @@ def test_it_serves_and_stops_cleanly(venue: str, path: str, number: signal.Signa
         assert "Traceback" not in complaints
 
 
-@pytest.mark.parametrize("venue", ["paradex", "extended"])
+@pytest.mark.parametrize("venue", ["paradex", "extended", "lighter"])
 def test_what_it_prints_can_be_pasted(venue: str):
     """A shell that runs the printed lines has all that `perpkit account VENUE` needs."""
     with running(venue=venue) as process:
@@ -111,7 +112,7 @@ def test_an_unknown_local_venue_is_misuse():
     """The line names those that there are."""
     result = CliRunner().invoke(app, ["sim", "nowhere"])
     assert result.exit_code == 2
-    assert "there are paradex, extended" in result.stderr
+    assert "there are paradex, extended, lighter" in result.stderr
 
 
 @pytest.mark.parametrize(("arguments", "strict"), [([], True), (["--lenient"], False)])

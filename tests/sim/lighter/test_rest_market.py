@@ -168,3 +168,5 @@ async def test_status_info_height_and_statistics_answer(sim, anybody, quote):
     )
     assert mark["c"][0]["c"] == D(4000)
     assert (await anybody.get("announcement"))["announcements"] == []
+    assets = (await anybody.get("assetDetails"))["asset_details"]
+    assert [(row["asset_id"], row["symbol"]) for row in assets] == [(1, "ETH"), (3, "USDC")]

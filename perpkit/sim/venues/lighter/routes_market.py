@@ -11,7 +11,7 @@ from perpkit.core.models.order import Side
 from perpkit.sim.market_data import FundingView
 from perpkit.sim.money import ZERO
 from perpkit.sim.venues.lighter import wire_markets, wire_orders
-from perpkit.sim.venues.lighter.config import ALL_MARKETS
+from perpkit.sim.venues.lighter.config import ALL_MARKETS, USDC_ASSET_ID
 from perpkit.sim.venues.lighter.errors import ApiError
 from perpkit.sim.venues.lighter.gateway import Call, Route
 from perpkit.sim.venues.lighter.listing import Listing, fixed
@@ -172,6 +172,34 @@ def current_height(venue: Venue, call: Call) -> Body:
     return {"code": 200, "height": venue.height()}
 
 
+def asset_details(venue: Venue, call: Call) -> Body:
+    """``GET /assetDetails``: USDC, which is all collateral here, and the ETH of the spot row."""
+    rows = [(1, "ETH", 18, 8, "4000.00"), (USDC_ASSET_ID, "USDC", 6, 6, "1.000000")]
+    return {"code": 200, "asset_details": [_asset(*row) for row in rows]}
+
+
+def _asset(asset_id: int, symbol: str, l1_decimals: int, decimals: int, price: str) -> Body:
+    return {
+        "asset_id": asset_id,
+        "symbol": symbol,
+        "l1_decimals": l1_decimals,
+        "decimals": decimals,
+        "min_transfer_amount": "1.000000",
+        "min_withdrawal_amount": "1.000000",
+        "margin_mode": "enabled" if asset_id == USDC_ASSET_ID else "disabled",
+        "index_price": price,
+        "l1_address": f"0x{asset_id:040x}",
+        "global_supply_cap": "0",
+        "liquidation_fee": "0",
+        "liquidation_threshold": "0",
+        "loan_to_value": "0",
+        "price_decimals": 6,
+        "total_supplied": "0",
+        "user_supply_cap": "0",
+        "liquidation_factor": "0",
+    }
+
+
 def announcement(venue: Venue, call: Call) -> Body:
     """``GET /announcement``: there are none."""
     return {"code": 200, "announcements": []}
@@ -253,4 +281,5 @@ ROUTES = (
     Route(f"{V1}/exchangeStats", exchange_stats),
     Route(f"{V1}/currentHeight", current_height),
     Route(f"{V1}/announcement", announcement),
+    Route(f"{V1}/assetDetails", asset_details),
 )

@@ -1,0 +1,52 @@
+"""
+ccxt's lighter class, unmodified but for its URLs and signing with lighter-sdk's library, trades and streams against the
+local Lighter.
+
+Bugs of ccxt 4.5.90 that it meets or has to be kept from:
+
+- it adds an integrator's fee of its own, a tenth of a percent, unless ``builderFee`` is false;
+- its nonces are times in milliseconds, with the attribute that lets numbers be left out;
+- ``fetch_funding_rates`` gives the fraction for 8 hours as ``fundingRate`` without saying for how long;
+- a trade's fee comes without a cost;
+- its order book takes the offset of an API server for its nonce, so that it finds no gaps.
+"""
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from perpkit.core.models.order import Side
+from perpkit.sim.clock import SimClock
+from perpkit.sim.venues.lighter import LocalLighter, Settings
+
+from .harness import run_oracle
+
+SCRIPT = Path(__file__).parents[2] / "oracle" / "ccxt_lighter_client.py"
+pytestmark = pytest.mark.timeout(120)
+
+
+async def test_ccxt_trades_and_streams_on_the_local_venue(lighter_python):
+    """What ccxt parsed is what the ledger holds."""
+    async with LocalLighter(seed=11, clock=SimClock.real_time(), settings=Settings(limits_scale=0)) as sim:
+        sim.control.quote("ETH")
+        sim.control.trade("ETH", Side.BUY, Decimal("0.25"))
+        account = sim.accounts[0]
+        request = {"url": sim.url, "ws_url": sim.ws_url, **account.reveal()}
+        seen = await run_oracle(lighter_python, SCRIPT, request)
+        sim.control.check_invariants()
+        cash = sim.exchange.account(str(account.account_index)).cash
+    assert seen["version"] == "4.5.90"
+    assert seen["swaps"] == ["BTC/USDC:USDC", "DOGE/USDC:USDC", "ETH/USDC:USDC", "SOL/USDC:USDC"]
+    assert seen["precision"] == [0.0001, 0.01]
+    assert seen["book"] == seen["watched_book"] == [3999.99, 4000.01]
+    assert (seen["ticker"], seen["watched_mark"]) == (4000.01, "4000.00")
+    assert seen["funding_rate"] == [9.6e-05, None]
+    assert (seen["placed"], seen["open"]) == ("501", [["501", 3900.0, "open"]])
+    assert seen["edited"] == [[0.2, 3910.0]]
+    assert seen["after_cancel"] == 0
+    assert seen["position"] == ["long", 0.1, 4000.01]
+    assert seen["fill"][:4] == ["buy", 0.1, 4000.01, "taker"]
+    assert seen["closed"] == [["501", "canceled"], ["502", "closed"]]
+    assert cash == Decimal(100_000) - Decimal("400.001") * Decimal("0.00028")
+    assert seen["balance"] == pytest.approx(float(cash))
