@@ -217,16 +217,19 @@ async def test_the_history_annualizes_alike(target: Target, venue: Venue) -> Non
 @pytest.mark.rule("funding-kinds-are-apart")
 @pytest.mark.needs("fetch_funding_rates")
 async def test_the_live_rate_is_no_past_one(target: Target, venue: Venue) -> None:
-    """Right after a change the live rate is the new one, effective now, and calls itself neither settled nor sample."""
+    """Right after each change the live rate is the new one, effective now, and called neither settled nor sample."""
     _set_rates(target, "0.00001")
     target.advance(9 * _HOUR)
-    _set_rates(target, "-0.00003")
-    rate = (await _rates(target, venue))[target.market]
     with Findings(target) as found:
-        found.equal("value", rate.value, target.control.exchange.funding(target.symbol).rate)
-        found.true(rate.kind in {FundingKind.CURRENT, FundingKind.PREDICTED}, f"the live rate calls itself {rate.kind}")
-        away = abs(rate.effective_at - target.control.clock.now())
-        found.true(away <= timedelta(minutes=1), f"the live rate is effective at {rate.effective_at}, {away} from now")
+        for hourly in ("-0.00003", "0.00007"):
+            _set_rates(target, hourly)
+            rate = (await _rates(target, venue))[target.market]
+            live = rate.kind in {FundingKind.CURRENT, FundingKind.PREDICTED}
+            found.equal("value", rate.value, target.control.exchange.funding(target.symbol).rate)
+            found.true(live, f"the live rate calls itself {rate.kind}")
+            away = abs(rate.effective_at - target.control.clock.now())
+            found.true(away <= timedelta(minutes=1), f"the live rate is of {rate.effective_at}, {away} from now")
+            target.advance(2 * _HOUR)
 
 
 @pytest.mark.rule("funding-kinds-are-apart")

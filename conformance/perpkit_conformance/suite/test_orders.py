@@ -677,13 +677,20 @@ async def test_an_amendment_changes_what_it_says(target: Target, trader: Trader,
 @pytest.mark.rule("amends-are-exact")
 @pytest.mark.needs("amend_order")
 @pytest.mark.parametrize("what", ["price", "size"])
-async def test_an_amendment_after_a_fill_that_we_did_not_see_never_overfills(
-    target: Target, trader: Trader, what: str
+@pytest.mark.parametrize("seen", [False, True], ids=["unseen", "seen"])
+async def test_an_amendment_after_a_fill_neither_overfills_nor_shrinks(
+    target: Target, trader: Trader, what: str, seen: bool
 ) -> None:
-    """The size is the total: what was filled meanwhile counts, and in the end no more than it is filled."""
+    """
+    The size is the total: what was filled meanwhile counts, whether we know of it or not, and in the end that much is
+    filled, no more and no less.
+    """
     target.control.clear_liquidity()
     order = await trader.place(share="1")
     trader.trade(Side.SELL, trader.size(300))
+    if seen:
+        order = await trader.fetch(order)
+        assert order.filled_size == trader.size(300)
     total = trader.size(800) if what == "size" else order.size
     changes = {"size": total} if what == "size" else {"price": trader.price("0.999")}
     changed = await target.run(trader.venue.amend_order(order, **changes))  # type: ignore[arg-type]

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from perpkit.core.context import VenueContext
 from perpkit.core.errors import PerpkitError
 from perpkit.core.models import Channel
 from perpkit.core.transport.recorder import FrameRecord, ReplyRecord, RequestRecord
@@ -115,9 +116,19 @@ async def test_an_ordinary_session_shows_no_secret(
     a_life(target)
     for key in target.profile.key_kinds():
         target.advance(timedelta(seconds=1))
-        venue = await target.open(key=key)
+        made: list[Any] = []
+
+        def make(context: VenueContext, made: list[Any] = made) -> Any:
+            made.append(target.profile.plugin_class()(context))
+            return made[-1]
+
+        venue = await target.open(key=key, plugin=make)
         caller = Caller(target, venue)
         shown: list[str] = [repr(venue), str(venue), repr(vars(venue)), repr(venue.description)]
+        # The plugin itself, and whatever it holds, as a debugger or a careless f-string shows it.
+        shown += [
+            text for plugin in made for text in (repr(plugin), str(plugin), repr(getattr(plugin, "__dict__", "")))
+        ]
         for hook in (*READS, *COMMANDS):
             if hook in venue.capabilities.hooks:
                 came = await caller.attempt(caller.ways(hook)[0])
