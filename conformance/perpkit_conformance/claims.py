@@ -29,6 +29,7 @@ FEATURES: Mapping[str, str] = MappingProxyType(
         "several_funding_periods": "markets with different funding periods",
         "funding_period_changes": "a funding period that the venue may change",
         "trigger_amendments": "a waiting order whose trigger can be changed",
+        "shared_connections": "a connection that carries several channels of market data",
         "channel_refusals": "a message that asks for a channel, so that the channel alone can be refused",
     }
 )

@@ -112,6 +112,7 @@ class VenueProfile(ABC):
         markets: Perpetuals to trade in tests: perpkit's symbol to the venue's own. The first is used most; at least
             three, with different funding periods where the venue has such.
         settle_asset: What PnL is paid in.
+        assets: What perpkit calls an asset that the exchange's ledger, in the venue's words, names otherwise.
         contract: What the venue publishes of its wire; None where it publishes nothing.
         not_offered: Claims and features (see :mod:`perpkit_conformance.claims`) that the venue itself has nothing for,
             with the reason. A plugin that claims one all the same fails.
@@ -136,6 +137,7 @@ class VenueProfile(ABC):
     name: str
     markets: Mapping[str, str]
     settle_asset: str
+    assets: Mapping[str, str] = _NOTHING
     contract: Contract | None = None
     not_offered: Mapping[str, str] = _NOTHING
     http_faults: Mapping[str, str] = _NOTHING

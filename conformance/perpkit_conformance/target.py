@@ -140,7 +140,8 @@ class Target:
 
     def truth(self, account: int = 0) -> Truth:
         """Return an account's true state; it stays current."""
-        return Truth(self.control.exchange, self.profile.account_id(self.local, account))
+        account_id = self.profile.account_id(self.local, account)
+        return Truth(self.control.exchange, account_id, self.profile.assets)
 
     @property
     def market(self) -> str:

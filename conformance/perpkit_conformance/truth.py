@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 
 from perpkit.sim.accounts import (
@@ -25,11 +27,13 @@ class Truth:
     Attributes:
         exchange: The exchange, for everything that is not of one account: markets, prices, books, tape.
         account_id: What the ledger calls the account.
+        assets: What perpkit calls an asset, by the ledger's name of it, where they differ.
     """
 
-    def __init__(self, exchange: Exchange, account_id: str) -> None:
+    def __init__(self, exchange: Exchange, account_id: str, assets: Mapping[str, str] | None = None) -> None:
         self.exchange = exchange
         self.account_id = account_id
+        self.assets = assets or {}
 
     def summary(self) -> AccountSummary:
         """Return equity, margins and free collateral."""
@@ -37,7 +41,8 @@ class Truth:
 
     def balances(self) -> dict[str, Decimal]:
         """Return the settled cash of each asset."""
-        return {each.asset: each.size for each in self.exchange.balances(self.account_id)}
+        held = self.exchange.balances(self.account_id)
+        return {self.assets.get(each.asset, each.asset): each.size for each in held}
 
     def positions(self) -> dict[str, PositionView]:
         """Return the open positions by market."""
@@ -61,7 +66,8 @@ class Truth:
 
     def fills(self, market: str | None = None) -> list[Fill]:
         """Return every fill, oldest first."""
-        return self.exchange.fills(self.account_id, market=market)
+        found = self.exchange.fills(self.account_id, market=market)
+        return [replace(each, fee_asset=self.assets.get(each.fee_asset, each.fee_asset)) for each in found]
 
     def funding_payments(self, market: str | None = None) -> list[FundingPayment]:
         """Return every settled funding payment, oldest first."""

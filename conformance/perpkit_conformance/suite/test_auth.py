@@ -307,7 +307,7 @@ async def test_a_clock_that_is_off_by_a_minute_signs_good_orders(target: Target,
     """From opening on: orders are taken, their window counts by the venue's clock."""
     target.clock.error = error
     trader = await Trader.of(target, await target.open())
-    came = await trader.attempt(trader.intent(accept_within=timedelta(seconds=20)))
+    came = await trader.attempt(trader.intent(**trader.window(timedelta(seconds=20))))
     assert isinstance(came, Order), f"with a clock off by {error} an order came to {came!r}"
     signed = trader.true(came)
     assert signed.client_id, "it was placed"

@@ -269,7 +269,7 @@ async def test_an_answer_under_another_key_is_no_empty_answer(target: Target, ve
     """The key that holds the rows is called something else now: a DecodeError, never nothing."""
     way, good, answer = await _read(target, venue, hook)
     rows = answer.rows()
-    if not rows or not good:
+    if not rows or not good or hook in _SINGLE:
         return  # one object; its fields are the test above
     holder = rows[0][:-1]
     for depth in range(len(holder)):
@@ -279,6 +279,10 @@ async def test_an_answer_under_another_key_is_no_empty_answer(target: Target, ve
         came = await answer.played(_renamed(answer, place), way)
         told = isinstance(came, DecodeError)
         assert told, f"{hook}, with {name_of(place)} under another name: a DecodeError is due, came {came!r}"
+
+
+_SINGLE = frozenset({"fetch_ticker", "fetch_account"})
+"""Reads of one thing: a list inside its answer is not of rows."""
 
 
 def _renamed(answer: Answer, place: Place) -> str:

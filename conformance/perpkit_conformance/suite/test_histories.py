@@ -15,7 +15,7 @@ from perpkit.sim.orders import OrderState
 from perpkit_conformance.suite.calls import Caller
 from perpkit_conformance.suite.comparing import Findings
 from perpkit_conformance.suite.histories import History
-from perpkit_conformance.suite.trading import an_id
+from perpkit_conformance.suite.trading import an_id, name_of
 from perpkit_conformance.target import Target, Watch
 
 _READS = (
@@ -69,9 +69,9 @@ async def _hold_reads(target: Target, venue: Venue, history: History) -> None:
 
 def _same_order(found: Findings, came: Order, true: ledger.Order) -> None:
     what = f"order {came.venue_order_id}"
-    for name in ("side", "type", "size", "filled_size", "remaining_size", "price", "client_order_id"):
-        wanted = getattr(true, "client_id" if name == "client_order_id" else name)
-        found.equal(f"{what}: {name}", getattr(came, name), wanted)
+    for name in ("side", "type", "size", "filled_size", "remaining_size", "price"):
+        found.equal(f"{what}: {name}", getattr(came, name), getattr(true, name))
+    found.equal(f"{what}: client_order_id", came.client_order_id, name_of(came, true))
     is_over = true.state is OrderState.CLOSED
     found.equal(f"{what}: is over", came.is_terminal, is_over)
     if is_over:

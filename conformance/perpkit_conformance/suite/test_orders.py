@@ -26,7 +26,7 @@ from perpkit.core.models import (
 from perpkit.core.venue import Venue
 from perpkit.sim import orders as exchange
 from perpkit.sim.orders import CloseReason, OrderState
-from perpkit_conformance.fixtures import has, offered, require
+from perpkit_conformance.fixtures import has, offered, published, require
 from perpkit_conformance.suite.trading import CLOSED, Trader, an_id, assert_same, differences
 from perpkit_conformance.target import Target
 
@@ -489,9 +489,11 @@ _STATES = [
 @pytest.mark.rule("status-map-is-total")
 @pytest.mark.parametrize("come", _STATES)
 async def test_every_state_of_an_order_is_told_right(
-    target: Target, trader: Trader, come: Callable[[Trader], exchange.Order]
+    request: pytest.FixtureRequest, target: Target, trader: Trader, come: Callable[[Trader], exchange.Order]
 ) -> None:
     """Status, reason, sizes and prices are the ledger's, on every read that shows the order, and they stay."""
+    if come is _undecided:
+        published(request, f"OrderStatus:{OrderStatus.PENDING}")
     ref = trader.ref(come(trader))
     truth = trader.true(ref)
     for again in ("", " again"):

@@ -17,6 +17,7 @@ from perpkit.core.models import Channel, Order
 from perpkit.core.transport.ratelimit import RateLimiter
 from perpkit.core.venue import Venue
 from perpkit.sim.faults import FaultAction
+from perpkit_conformance.fixtures import has
 from perpkit_conformance.suite.calls import READS, Caller, a_life
 from perpkit_conformance.suite.trading import Trader, paced
 from perpkit_conformance.target import Target
@@ -264,8 +265,11 @@ async def test_reconnects_stay_under_the_connect_cap(target: Target) -> None:
 
 @pytest.mark.rule("socket-limits-are-kept")
 @pytest.mark.needs("open_stream", "channel:trades", "channel:ticker")
-async def test_many_channels_share_few_connections(target: Target, venue: Venue) -> None:
+async def test_many_channels_share_few_connections(
+    request: pytest.FixtureRequest, target: Target, venue: Venue
+) -> None:
     """Every market's trades and ticker of the profile: a handful of connections, not one for each channel."""
+    has(request, "shared_connections", "shared_connections" not in target.profile.not_offered)
     names = [f"{channel}:{market}" for market in target.profile.markets for channel in ("trades", "ticker")]
     async with target.watch(venue, *names):
         await target.breathe(20)

@@ -302,10 +302,10 @@ async def test_frames_that_mean_nothing_do_no_harm(trader: Trader, caplog: pytes
 @pytest.mark.needs("channel:orders", "channel:fills")
 async def test_broken_and_widened_frames_do_no_harm_to_private_channels(trader: Trader) -> None:
     """Garbage before each frame, unknown fields in each: every fill is there, once."""
-    for channel in (Channel.ORDERS, Channel.FILLS):
-        trader.target.inject(channel, FaultAction.GARBAGE, times=None, skip=1)
-        trader.target.inject(channel, FaultAction.EXTRA_FIELDS, times=None)
     async with trader.target.watch(trader.venue, "orders", "fills") as watch:
+        for channel in (Channel.ORDERS, Channel.FILLS):
+            trader.target.inject(channel, FaultAction.GARBAGE, times=None, skip=1)
+            trader.target.inject(channel, FaultAction.EXTRA_FIELDS, times=None)
         for _ in range(3):
             await trader.place(share="1.001")
         await _every_fill_once(trader, watch, "garbage between the frames")
@@ -429,8 +429,11 @@ async def test_a_connection_outlives_its_token(trader: Trader) -> None:
 
 @pytest.mark.rule("tokens-roll-over")
 @pytest.mark.needs("channel:orders")
-async def test_tokens_that_are_revoked_while_connected_cost_no_event(trader: Trader) -> None:
+async def test_tokens_that_are_revoked_while_connected_cost_no_event(
+    request: pytest.FixtureRequest, trader: Trader
+) -> None:
     """Every token ends at once, then the connection too: the next one signs in anew, and nothing is missing."""
+    has(request, "sign_in", "sign_in" in trader.target.profile.http_faults)
     async with trader.target.watch(trader.venue, "orders", "fills") as watch:
         trader.target.control.expire_tokens()
         trader.target.inject(Channel.ORDERS, FaultAction.DISCONNECT, times=1, close_code=1006)

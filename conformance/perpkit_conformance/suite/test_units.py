@@ -169,7 +169,7 @@ async def test_a_fee_rate_times_notional_is_the_fee(target: Target, venue: Venue
         for fill in target.truth().fills():
             fees, notional = came[target.id_of(fill.market)], fill.price * fill.size
             found.equal(f"taker fee of {fill.market}", fees.taker * notional, fill.fee)
-            found.equal(f"listed taker fee of {fill.market}", listed[fees.market_id].taker_fee, fees.taker, "the fees")
+            found.field(listed[fees.market_id], "taker_fee", fees.taker, f"listing of {fill.market}")
 
 
 @pytest.mark.rule("ratios-are-fractions")
@@ -189,9 +189,7 @@ async def test_a_margin_fraction_times_notional_is_the_margin(target: Target, ve
         came = await target.run(venue.fetch_account())
         with Findings(target) as found:
             found.equal(f"initial margin, with {symbol}", came.initial_margin, initial, "fraction x notional")
-            found.equal(
-                f"maintenance margin, with {symbol}", came.maintenance_margin, maintenance, "fraction x notional"
-            )
+            found.field(came, "maintenance_margin", maintenance, f"fraction x notional, with {symbol}")
 
 
 @pytest.mark.rule("ratios-are-fractions")

@@ -8,7 +8,7 @@ informs is read leniently: an unknown kind of fill is ``other``, a price of zero
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
@@ -203,8 +203,8 @@ def order_book(row: schema.OrderBook, listed: Market, received: datetime) -> Boo
     """Decode a REST book, best levels first."""
     return BookSnapshot.trusted(
         market_id=listed.id,
-        bids=best_first([BookLevel(each.price, each.qty) for each in row.bid], is_bid=True),
-        asks=best_first([BookLevel(each.price, each.qty) for each in row.ask], is_bid=False),
+        bids=best_first([BookLevel(each.price, each.qty) for each in row.bid or ()], is_bid=True),
+        asks=best_first([BookLevel(each.price, each.qty) for each in row.ask or ()], is_bid=False),
         ts_received=received,
     )
 
@@ -226,6 +226,17 @@ def trade(row: schema.PublicTrade, listed: Market, received: datetime) -> Trade:
         ts_venue=moment(row.T),
         ts_received=received,
     )
+
+
+def trades(rows: Iterable[schema.PublicTrade], listed: Market, received: datetime) -> list[Trade]:
+    """Decode trades of the tape. One with a side of no known name is left out with a word, and costs no other."""
+    found = []
+    for row in rows:
+        if row.S in SIDES:
+            found.append(trade(row, listed, received))
+        else:
+            _report("side of a trade", row.S)
+    return found
 
 
 def _fill_kind(word: str) -> FillKind:
@@ -327,7 +338,8 @@ def account(row: schema.Balance, account_id: str | None, received: datetime) -> 
     """
     Decode the margin summary.
 
-    The maintenance margin is not among the figures; ``marginRatio`` is what it is of the equity.
+    The maintenance margin is not among the figures. ``marginRatio`` is what it is of the equity, rounded, and whether
+    as a fraction or in percent is not established: nobody should watch a liquidation by a guess.
     """
     return AccountSummary.trusted(
         account_id=account_id,
@@ -335,7 +347,7 @@ def account(row: schema.Balance, account_id: str | None, received: datetime) -> 
         equity=row.equity,
         free_collateral=row.available_for_trade,
         initial_margin=row.initial_margin,
-        maintenance_margin=abs(row.margin_ratio * row.equity),
+        maintenance_margin=None,
         unrealized_pnl=row.unrealised_pnl,
         ts_venue=moment(row.updated_time),
         ts_received=received,
@@ -371,6 +383,8 @@ def position(row: schema.Position, listed: Market, received: datetime) -> Positi
     """
     Decode a position; a closed one has size 0. The wire's size is absolute and its side carries the sign.
 
+    ``realisedPnl`` has fees and funding in it, which nothing in the row takes apart, so no realized PnL is given.
+
     Raises:
         DecodeError: The side or the status is unknown, or the size is negative.
     """
@@ -388,7 +402,6 @@ def position(row: schema.Position, listed: Market, received: datetime) -> Positi
         entry_price=positive(row.open_price) if size else None,
         mark_price=positive(row.mark_price),
         unrealized_pnl=row.unrealised_pnl,
-        realized_pnl=row.realised_pnl,
         liquidation_price=positive(row.liquidation_price) if size else None,
         leverage=positive(row.leverage),
         # There is no isolated mode on this venue.
@@ -425,7 +438,7 @@ def order(row: schema.Order, listed: Market, received: datetime) -> Order:
     what = f"order {row.id}"
     side = _side(row.side, what)
     kind, trigger = _kind_and_trigger(row, side, what)
-    filled = row.filled_qty if row.filled_qty is not None else _ZERO
+    filled = _filled(row, what)
     if not filled >= _ZERO or (filled > row.qty and row.qty > _ZERO):
         raise _refuse(what, f"filledQty {filled} does not fit qty {row.qty}")
     status, reason = _order_status(row, filled, what)
@@ -452,6 +465,20 @@ def order(row: schema.Order, listed: Market, received: datetime) -> Order:
         updated_at=moment(row.updated_time),
         ts_received=received,
     )
+
+
+_UNFILLED: Final = frozenset({"NEW", "UNTRIGGERED", "TRIGGERED", "REJECTED", "UNKNOWN"})
+
+
+def _filled(row: schema.Order, what: str) -> Decimal:
+    """Return what is filled. Where the row does not say, its status may; nothing is made up for one that could have."""
+    if row.filled_qty is not None:
+        return row.filled_qty
+    if row.status in _UNFILLED:
+        return _ZERO
+    if row.status == "FILLED":
+        return row.qty
+    raise _refuse(what, f"{row.status}, and filledQty is missing")
 
 
 def _in_force(row: schema.Order) -> TimeInForce:
@@ -534,7 +561,8 @@ def fill(row: schema.Fill, listed: Market, received: datetime) -> Fill:
     return Fill.trusted(
         fill_id=str(row.id),
         market_id=listed.id,
-        venue_order_id=str(row.order_id),
+        # What the venue did without an order of ours (a deleveraging) names none.
+        venue_order_id=str(row.order_id) if row.order_id not in {0, "0", ""} else None,
         client_order_id=row.external_id or row.external_order_id or None,
         side=_side(row.side, f"fill {row.id}"),
         price=row.price,

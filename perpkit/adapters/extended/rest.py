@@ -111,10 +111,6 @@ class RestClient:
         """``GET /info/starknet``"""
         return await self._public(schema.Domain, endpoints.STARKNET)
 
-    async def get_starknet_reply(self) -> HttpReply:
-        """``GET /info/starknet``, with the reply for its times of sending and receiving."""
-        return await self._ask("GET", endpoints.STARKNET)
-
     # Account
 
     async def get_account_info(self) -> schema.Account:
@@ -365,9 +361,13 @@ class RestClient:
         effect: Effect,
         client_order_id: str | None = None,
     ) -> None:
-        if answer.status.upper() != "OK" or answer.error is not None:
-            error = answer.error or schema.Error(message=f"status {answer.status!r}")
+        status = answer.status.upper()
+        if answer.error is not None or status == "ERROR":
+            error = answer.error or schema.Error(message="it says ERROR and not why")
             raise self._refusal(error, reply, operation, effect=effect, client_order_id=client_order_id)
+        if status != "OK":
+            msg = f"{operation}: status {self._redactor.text(answer.status)[:40]!r} is neither OK nor ERROR"
+            raise DecodeError(msg, payload=self._redactor.excerpt(reply.body), venue=VENUE, operation=operation)
 
     def _refusal(
         self,

@@ -137,8 +137,8 @@ class OrderBook(msgspec.Struct):
     """``GET /info/markets/{market}/orderbook``: no number and no time, so it can't be joined to the stream."""
 
     market: str
-    bid: list[Level]
-    ask: list[Level]
+    bid: list[Level] | None
+    ask: list[Level] | None
 
 
 class PublicTrade(msgspec.Struct):
@@ -203,7 +203,6 @@ class Balance(msgspec.Struct, rename="camel"):
     available_for_trade: Decimal
     unrealised_pnl: Decimal
     initial_margin: Decimal
-    margin_ratio: Decimal
     updated_time: int
 
 
@@ -230,7 +229,6 @@ class Position(msgspec.Struct, rename="camel"):
     size: Decimal
     open_price: Decimal
     unrealised_pnl: Decimal
-    realised_pnl: Decimal
     leverage: Decimal
     status: str = "OPENED"
     mark_price: Decimal | None = None
@@ -331,8 +329,8 @@ class Book(msgspec.Struct, gc=False):
     """A book's snapshot or change."""
 
     m: str
-    b: list[BookLevel]
-    a: list[BookLevel]
+    b: list[BookLevel] | None
+    a: list[BookLevel] | None
     t: str = ""
 
 

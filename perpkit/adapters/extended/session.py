@@ -6,7 +6,7 @@ it, and the account's fees.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 from urllib.parse import urlsplit
@@ -31,7 +31,7 @@ _FEES_GOOD_FOR: Final = timedelta(hours=1)
 class _Fees:
     maker: Decimal
     taker: Decimal
-    read_at: float
+    read_at: datetime
 
 
 class Nonces:
@@ -125,9 +125,9 @@ class Session:
         Raises:
             DecodeError: The answer does not name the market.
         """
-        now = self._context.clock.monotonic()
+        now = self._context.clock.now()
         known = self._fees.get(market.symbol)
-        if known is None or now - known.read_at > _FEES_GOOD_FOR.total_seconds():
+        if known is None or now - known.read_at > _FEES_GOOD_FOR:
             self.learn_fees(await self.rest.get_fees([market.symbol]))
             known = self._fees.get(market.symbol)
         if known is None:
@@ -139,7 +139,7 @@ class Session:
 
     def learn_fees(self, rows: list[schema.Fee]) -> None:
         """Keep what the venue says of the account's fees."""
-        now = self._context.clock.monotonic()
+        now = self._context.clock.now()
         for row in rows:
             self._fees[row.market] = _Fees(row.maker_fee_rate, row.taker_fee_rate, now)
 

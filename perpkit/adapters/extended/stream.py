@@ -266,8 +266,8 @@ class _Book(_Stream):
         elif kind == "DELTA":
             event = BookDelta.trusted(
                 market_id=market.id,
-                bids=self._changed(data.b, 0),
-                asks=self._changed(data.a, 1),
+                bids=self._changed(data.b or (), 0),
+                asks=self._changed(data.a or (), 1),
                 previous_sequence=frame.seq - 1,
                 sequence=frame.seq,
                 ts_venue=decode.moment(frame.ts),
@@ -281,8 +281,8 @@ class _Book(_Stream):
     def _snapshot(
         self, data: schema.Book, frame: schema.StreamFrame[Any], market: Market, received: datetime
     ) -> BookSnapshot:
-        bids = [BookLevel(level.p, level.q) for level in data.b if level.q > _ZERO]
-        asks = [BookLevel(level.p, level.q) for level in data.a if level.q > _ZERO]
+        bids = [BookLevel(level.p, level.q) for level in data.b or () if level.q > _ZERO]
+        asks = [BookLevel(level.p, level.q) for level in data.a or () if level.q > _ZERO]
         self._sizes = (dict(bids), dict(asks))
         return BookSnapshot.trusted(
             market_id=market.id,
@@ -293,7 +293,7 @@ class _Book(_Stream):
             ts_received=received,
         )
 
-    def _changed(self, levels: list[schema.BookLevel], side: int) -> tuple[BookLevel, ...]:
+    def _changed(self, levels: Sequence[schema.BookLevel], side: int) -> tuple[BookLevel, ...]:
         sizes = self._sizes[side]
         changed = []
         for level in levels:
@@ -323,8 +323,8 @@ class _BestQuotes(_Stream):
         if market is None or data.m != self._symbol:
             return ()
         quotes = self._source.quotes(self._symbol)
-        quotes.bid = next((level.p for level in data.b if level.q > _ZERO), None)
-        quotes.ask = next((level.p for level in data.a if level.q > _ZERO), None)
+        quotes.bid = next((level.p for level in data.b or () if level.q > _ZERO), None)
+        quotes.ask = next((level.p for level in data.a or () if level.q > _ZERO), None)
         quotes.move_to(decode.moment(frame.ts))
         return (Data(self._address, (quotes.ticker(market, received),)),)
 
@@ -355,25 +355,30 @@ class _Price(_Stream):
 class _Trades(_Stream):
     """The public tape. A frame that comes late is skipped; where one is missing, the tape is read by REST."""
 
-    __slots__ = ("_symbol",)
+    __slots__ = ("_late", "_symbol")
 
     def __init__(self, source: ExtendedStream, symbol: str) -> None:
         super().__init__(source, Streams.trades(symbol), list[schema.PublicTrade])
         self._symbol = symbol
+        self._late = 0
 
     def _take(
         self, data: list[schema.PublicTrade], frame: schema.StreamFrame[Any], received: datetime
     ) -> Sequence[Incoming]:
-        if self._last is not None and frame.seq <= self._last:
+        last, self._last = self._last, frame.seq
+        if last is not None and frame.seq <= last:
+            # It came late or twice; either way it stands in the place of a frame to come.
+            self._last, self._late = last, self._late + 1
             return ()
-        missed = self._missed(frame.seq)
+        missing = 0 if last is None else frame.seq - last - 1 - self._late
+        self._late = 0
         market = self._source.listed(self._symbol)
         if market is None:
             return ()
-        events = [decode.trade(row, market, received) for row in data if row.m == self._symbol]
+        events = decode.trades([row for row in data if row.m == self._symbol], market, received)
         found: list[Incoming] = [Data(self._address, events)] if events else []
-        if missed is not None:
-            found.append(Closing(missed))
+        if missing > 0:
+            found.append(Closing(f"{self._address}: number {frame.seq} came after {last}"))
         return found
 
 
@@ -391,6 +396,8 @@ class _Account(_Stream):
         super().__init__(source, Streams.ACCOUNT, schema.AccountData)
 
     def _take(self, data: schema.AccountData, frame: schema.StreamFrame[Any], received: datetime) -> Sequence[Incoming]:
+        if frame.seq == self._last:
+            return ()  # the same again
         missed = self._missed(frame.seq)
         unlisted: list[str] = []
         found: list[Incoming] = []

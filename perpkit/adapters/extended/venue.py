@@ -12,10 +12,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final, TypeVar
 
-from perpkit.adapters.extended import decode, encode, endpoints, schema, wire
+from perpkit.adapters.extended import decode, encode, endpoints
 from perpkit.adapters.extended.config import ENVIRONMENTS, VENUE, ExtendedSettings
 from perpkit.adapters.extended.credentials import FIELDS, find_credentials
-from perpkit.adapters.extended.errors import MAINTENANCE
 from perpkit.adapters.extended.orders import Orders
 from perpkit.adapters.extended.session import Session
 from perpkit.adapters.extended.signing import Terms
@@ -23,7 +22,7 @@ from perpkit.adapters.extended.stream import ExtendedStream
 from perpkit.core.capabilities import Capabilities, ClientOrderIdRule, VenueDescription
 from perpkit.core.client_ids import ClientOrderIds
 from perpkit.core.context import VenueContext
-from perpkit.core.errors import ConfigError, DecodeError, PerpkitError, VenueUnavailableError
+from perpkit.core.errors import ConfigError, DecodeError, PerpkitError
 from perpkit.core.hookspecs import hookimpl
 from perpkit.core.models import (
     AccountSummary,
@@ -39,6 +38,7 @@ from perpkit.core.models import (
     LeverageSetting,
     MarginMode,
     Market,
+    MarketStatus,
     Order,
     OrderAmendment,
     OrderIntent,
@@ -51,8 +51,6 @@ from perpkit.core.models import (
     TimeInForce,
     Trade,
     TradingFees,
-    VenueHealth,
-    VenueStatus,
 )
 from perpkit.core.quantize import plain
 from perpkit.core.streams.protocol import AddressedSource
@@ -147,30 +145,6 @@ class ExtendedVenue:
         """Close what is open. Open orders stay."""
         await self._session.close()
 
-    @hookimpl
-    async def check_health(self) -> VenueHealth:
-        """
-        Return whether the venue answers. It publishes neither its time nor its state; maintenance shows as a refusal,
-        and a post-only or reduce-only period only when an order is refused.
-        """
-        status, message, round_trip = VenueStatus.OK, "it answers; it publishes no state", None
-        try:
-            reply = await self._rest.get_starknet_reply()
-        except VenueUnavailableError as error:
-            if error.code != MAINTENANCE:
-                raise
-            status, message = VenueStatus.MAINTENANCE, error.message
-        else:
-            domain = wire.read(
-                schema.Answer[schema.Domain], reply.body, what="the signing domain", redactor=self._context.redactor
-            )
-            if domain.status.upper() != "OK":
-                raise DecodeError("the signing domain is not there", venue=VENUE, operation="check_health")
-            round_trip = reply.received_at - reply.sent_at
-        return VenueHealth(
-            venue=VENUE, status=status, message=message, round_trip=round_trip, ts_received=self._clock.now()
-        )
-
     # Markets
 
     @hookimpl
@@ -215,7 +189,7 @@ class ExtendedVenue:
         """Return of the latest trades those in the period, oldest first: the venue serves no older ones."""
         now = self._clock.now()
         rows = sorted(await self._rest.get_trades(market.symbol), key=lambda row: (row.T, int(row.i)), reverse=True)
-        trades = in_order([decode.trade(row, market, now) for row in rows], since, until, lambda each: each.trade_id)
+        trades = in_order(decode.trades(rows, market, now), since, until, lambda each: each.trade_id)
         return trades if limit is None else trades[-limit:]
 
     @hookimpl
@@ -241,7 +215,7 @@ class ExtendedVenue:
 
     @hookimpl
     async def fetch_funding_rates(self, markets: Sequence[Market] | None) -> list[FundingRate]:
-        """Return the running rates, in one request. A market without a rate is left out."""
+        """Return the running rates, in one request. A market without a rate, or delisted, is left out."""
         rows = await self._rest.get_markets(_named(markets))
         now = self._clock.now()
         wanted = {market.symbol for market in markets} if markets is not None else None
@@ -249,7 +223,7 @@ class ExtendedVenue:
         rates = (
             decode.running_rate(row.market_stats, market, now)
             for row, market in pairs
-            if wanted is None or market.symbol in wanted
+            if market.status is not MarketStatus.SETTLED and (wanted is None or market.symbol in wanted)
         )
         return [rate for rate in rates if rate is not None]
 

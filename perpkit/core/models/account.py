@@ -56,7 +56,7 @@ class AccountSummary(Model):
         equity: Total balance plus unrealized PnL, and accrued funding where the venue counts it; once each.
         free_collateral: What is left for new orders.
         initial_margin: Needed for the open positions and orders.
-        maintenance_margin: Below this equity the venue liquidates.
+        maintenance_margin: Below this equity the venue liquidates; None where it does not say.
     """
 
     account_id: str | None = None
@@ -64,7 +64,7 @@ class AccountSummary(Model):
     equity: Number
     free_collateral: Number
     initial_margin: NonNegative
-    maintenance_margin: NonNegative
+    maintenance_margin: NonNegative | None = None
     unrealized_pnl: Number | None = None
     ts_venue: UtcTime | None = None
     ts_received: UtcTime

@@ -91,8 +91,8 @@ def _non_finite(value: Any, place: str) -> Iterator[str]:
         if not value.is_finite():
             yield place
     elif isinstance(value, msgspec.Struct):
-        for name in value.__struct_fields__:
-            yield from _non_finite(getattr(value, name), f"{place}.{name}")
+        for name, spelt in zip(value.__struct_fields__, value.__struct_encode_fields__, strict=True):
+            yield from _non_finite(getattr(value, name), f"{place}.{spelt}")
     elif isinstance(value, list | tuple):
         for index, inner in enumerate(value):
             yield from _non_finite(inner, f"{place}[{index}]")

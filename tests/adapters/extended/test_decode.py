@@ -252,7 +252,7 @@ BALANCE = {
 
 
 def test_a_balance_is_settled_cash_and_a_summary_is_margin():
-    """USD on the wire is USDC to users; the maintenance margin is what the ratio makes of the equity: 380.62."""
+    """USD on the wire is USDC to users. A ratio of no established unit makes no maintenance margin."""
     row = read(schema.Balance, BALANCE)
     balance = decode.balance(row, NOW)
     assert (balance.asset, balance.total, balance.available) == ("USDC", Decimal("7500.25"), Decimal("6930.1"))
@@ -262,7 +262,7 @@ def test_a_balance_is_settled_cash_and_a_summary_is_margin():
         Decimal("6930.1"),
         Decimal("112.15"),
     )
-    assert account.maintenance_margin == Decimal("380.62")
+    assert account.maintenance_margin is None
 
 
 @pytest.mark.parametrize(("side", "size"), [("LONG", "0.0812"), ("SHORT", "-0.0812")])
@@ -288,6 +288,8 @@ def test_a_positions_side_carries_the_sign(side, size):
     position = decode.position(read(schema.Position, row), make_market(), NOW)
     assert (position.size, position.entry_price, position.leverage) == (Decimal(size), 82619, 10)
     assert (position.unrealized_pnl, position.margin_mode) == (Decimal("112.556"), MarginMode.CROSS)
+    # The wire's has fees and funding in it.
+    assert position.realized_pnl is None
     assert position.ts_venue == at(1788264000000)
     closed = decode.position(read(schema.Position, {**row, "status": "CLOSED"}), make_market(), NOW)
     assert (closed.size, closed.entry_price) == (0, None)
@@ -332,12 +334,16 @@ def test_an_order_has_every_field():
         ("CANCELLED", "ACCOUNT_LIQUIDATION", "0", OrderStatus.CANCELED, RejectReason.MARGIN),
         ("EXPIRED", None, "0.01", OrderStatus.EXPIRED, RejectReason.EXPIRED),
         ("UNKNOWN", None, "0", OrderStatus.UNKNOWN, None),
+        ("NEW", None, None, OrderStatus.OPEN, None),
+        ("FILLED", None, None, OrderStatus.FILLED, None),
     ],
 )
 def test_every_status_has_its_meaning(status, reason, filled, expected, why):
     """By status, reason and what is filled together; what was filled was never rejected."""
     shown = order(status=status, statusReason=reason, filledQty=filled)
-    assert (shown.status, shown.reject_reason, shown.filled_size) == (expected, why, Decimal(filled))
+    # Where it is left out, the status says it: nothing yet, or all.
+    wanted = Decimal(filled) if filled is not None else Decimal("0.02") if status == "FILLED" else Decimal(0)
+    assert (shown.status, shown.reject_reason, shown.filled_size) == (expected, why, wanted)
 
 
 @pytest.mark.parametrize(
@@ -386,7 +392,15 @@ def test_an_order_for_the_whole_position_reads_as_its_leg():
 
 @pytest.mark.parametrize(
     "changes",
-    [{"status": "HALF_OPEN"}, {"side": "LONG"}, {"type": "ICEBERG"}, {"filledQty": "0.03"}, {"filledQty": "-1"}],
+    [
+        {"filledQty": None},
+        {"status": "CANCELLED", "filledQty": None},
+        {"status": "HALF_OPEN"},
+        {"side": "LONG"},
+        {"type": "ICEBERG"},
+        {"filledQty": "0.03"},
+        {"filledQty": "-1"},
+    ],
     ids=str,
 )
 def test_an_order_that_can_t_be_is_refused(changes):

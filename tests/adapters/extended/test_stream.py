@@ -244,6 +244,15 @@ async def test_trades_are_the_takers_and_a_late_frame_is_skipped(source):
     assert decode(trades(1, seq=1), NOW) == ()
 
 
+async def test_a_late_frame_stands_in_for_one_to_come(source):
+    """Skipped, and the one that it stood in for is no loss."""
+    (decode,) = follow(source, Channel.TRADES)
+    decode(trades(1, seq=5), NOW)
+    assert decode(trades(1, seq=4), NOW) == ()
+    (data,) = decode(trades(2, seq=7), NOW)
+    assert [each.trade_id for each in data.events] == ["2"]
+
+
 async def test_a_missing_frame_of_trades_is_read_by_rest(source):
     """What did come is delivered, then the connection is made again and the core looks at the tape."""
     (decode,) = follow(source, Channel.TRADES)
@@ -338,6 +347,13 @@ async def test_a_missing_number_has_the_account_read_again(decode_account):
     data, closing = decode_account(account(3, trades=[fill_row()]), NOW)
     assert len(data.events) == 1
     assert isinstance(closing, Closing)
+
+
+async def test_a_frame_that_comes_twice_is_told_once(decode_account):
+    """The same number again brings nothing, and is no loss."""
+    frame_ = account(1, trades=[fill_row()])
+    assert len(events(decode_account(frame_, NOW))) == 1
+    assert decode_account(frame_, NOW) == ()
 
 
 async def test_states_and_reasons_that_the_sdk_lacks_are_read(decode_account):

@@ -20,7 +20,7 @@ from perpkit.core.errors import (
     UnknownMarketError,
     VenueUnavailableError,
 )
-from perpkit.core.models import FundingKind, PriceKind, VenueStatus
+from perpkit.core.models import FundingKind, PriceKind
 from tests.adapters.extended.conftest import VECTORS
 from tests.adapters.extended.stub import ACCOUNT, API_KEY, DOMAIN, MARKET_ROW, Says, StubVenue, no, ok
 from tests.adapters.extended.test_decode import BALANCE, order_row
@@ -381,13 +381,27 @@ async def test_a_key_alone_reads_and_can_not_trade(stub):
 # The system, and what goes wrong
 
 
-async def test_health_tells_whether_it_answers(stub, venue):
-    """There is no clock and no state to be read; maintenance is a refusal."""
-    health = await venue.check_health()
-    assert (health.status, health.server_time) == (VenueStatus.OK, None)
-    assert health.round_trip > timedelta(0)
-    stub.say("GET /info/starknet", Says(no(1010).body, 503, {"Retry-After": "0"}))
-    assert (await venue.check_health()).status is VenueStatus.MAINTENANCE
+async def test_there_is_no_word_of_the_venues_state(venue):
+    """No request tells its state or its time, so nobody is told that all is well."""
+    with pytest.raises(CapabilityError):
+        await venue.check_health()
+
+
+async def test_a_trade_of_no_known_side_costs_no_other(stub, venue, caplog):
+    """The tape informs."""
+    rows = [
+        {"i": n, "m": "BTC-USD", "S": side, "tT": "TRADE", "T": ms(T0) + n, "p": "1", "q": "1"}
+        for n, side in enumerate(("BUY", "BOTH", "SELL"))
+    ]
+    stub.say("GET /info/markets/BTC-USD/trades", ok(rows))
+    assert [trade.trade_id for trade in await venue.fetch_trades("BTC-USD-PERP")] == ["0", "2"]
+    assert "BOTH" in caplog.text
+
+
+async def test_a_delisted_market_has_no_running_rate(stub, venue):
+    """Its last figures still stand in the listing."""
+    stub.say("GET /info/markets", ok([{**MARKET_ROW, "status": "DELISTED"}]))
+    assert await venue.fetch_funding_rates() == []
 
 
 @pytest.mark.parametrize(

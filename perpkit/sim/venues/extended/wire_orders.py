@@ -88,6 +88,17 @@ _REFUSALS: dict[RefusalReason, Code] = {
     RefusalReason.SYSTEM_CANCEL_ONLY: Code.REDUCE_ONLY_MODE,
 }
 
+_ABOVE = TriggerWhen.ABOVE
+_LONGEST_LIFE_MS = 28 * 24 * 3_600_000
+
+_CONDITIONAL = {
+    (False, False): OrderType.STOP_LIMIT,
+    (False, True): OrderType.STOP_MARKET,
+    (True, False): OrderType.TAKE_PROFIT_LIMIT,
+    (True, True): OrderType.TAKE_PROFIT_MARKET,
+}
+"""By whether a conditional order takes profit, and whether it executes at market."""
+
 _KINDS = {"LAST": PriceKind.LAST, "MARK": PriceKind.MARK, "INDEX": PriceKind.INDEX}
 _PROTECTION = {"DISABLED": None}
 """Which order goes is not documented: here the incoming one."""
@@ -114,8 +125,10 @@ def to_request(order: ParsedOrder, account_id: str, held: Decimal) -> OrderReque
     kind = OrderType.MARKET if order.is_market else OrderType.LIMIT
     when = None
     if trigger is not None:
-        kind = OrderType.STOP_MARKET if order.is_market else OrderType.STOP_LIMIT
         when = _when(trigger.direction)
+        # The venue has one word for both: a sell that waits for a rise, or a buy that waits for a fall, takes profit.
+        takes_profit = (when is TriggerWhen.ABOVE) == (order.side.sign < 0)
+        kind = _CONDITIONAL[takes_profit, order.is_market]
     is_ioc = order.time_in_force == "IOC"
     expires = not is_ioc or trigger is not None
     return OrderRequest(
@@ -210,8 +223,8 @@ def status_of(order: Order) -> tuple[str, str | None]:
 
 def order_body(order: Order, *, on_stream: bool = False) -> dict[str, Any]:
     """Return an order as the wire has it; the stream pads amounts to six places, REST pads fees to sixteen."""
-    meta = order.meta
-    kind = meta.get("type", "MARKET" if order.is_market else "LIMIT")
+    meta = order.meta or _as_sent(order)
+    kind = meta["type"]
     status, reason = status_of(order)
     places = STREAM_PLACES if on_stream else 0
     body: dict[str, Any] = {
@@ -242,8 +255,8 @@ def order_body(order: Order, *, on_stream: bool = False) -> dict[str, Any]:
         "postOnly": order.post_only,
         "createdTime": order.created_at_ms,
         "updatedTime": order.updated_at_ms,
-        "timeInForce": meta.get("timeInForce", "IOC" if order.is_market else "GTT"),
-        "expireTime": meta.get("expireTime", order.expires_at_ms or order.created_at_ms),
+        "timeInForce": meta["timeInForce"],
+        "expireTime": meta["expireTime"],
     }
     if "trigger" in meta:
         body["trigger"] = meta["trigger"]
@@ -254,6 +267,28 @@ def order_body(order: Order, *, on_stream: bool = False) -> dict[str, Any]:
     if order.replaces is not None:
         body["prevOrderId"] = int(order.replaces)
     return body
+
+
+def _as_sent(order: Order) -> dict[str, Any]:
+    """Return what the wire would have said of an order that came by the back door."""
+    is_waiting_kind = order.trigger_price is not None
+    at_once = not order.type.has_price or order.time_in_force in {TimeInForce.IOC, TimeInForce.FOK}
+    meta: dict[str, Any] = {
+        "type": "CONDITIONAL" if is_waiting_kind else "LIMIT" if order.type.has_price else "MARKET",
+        "timeInForce": "IOC" if at_once else "GTT",
+        # Every order has an expiry here; one that was given none stands as long as both environments allow.
+        "expireTime": order.expires_at_ms or order.created_at_ms + _LONGEST_LIFE_MS,
+    }
+    if is_waiting_kind:
+        is_stop = order.type in {OrderType.STOP_MARKET, OrderType.STOP_LIMIT}
+        rises = (order.side.sign > 0) == is_stop if order.trigger_when is None else order.trigger_when is _ABOVE
+        meta["trigger"] = {
+            "triggerPrice": number(order.trigger_price or Decimal(0)),
+            "triggerPriceType": order.trigger_price_kind.value.upper(),
+            "direction": "UP" if rises else "DOWN",
+            "executionPriceType": "LIMIT" if order.type.has_price else "MARKET",
+        }
+    return meta
 
 
 def fill_body(fill: Fill, *, on_stream: bool = False) -> dict[str, Any]:
