@@ -186,9 +186,9 @@ def _private_key(text: str, where: str) -> Secret:
     # Not left to int(): the error that it raises shows the text, and would stay behind ours as its context.
     if not _HEX.fullmatch(digits) or len(digits) != _KEY_DIGITS:
         hint = " (64 look like an Ethereum key: the API key's own is needed)" if len(digits) == 64 else ""
-        raise CredentialsError(f"{where}: an API private key is 80 hex digits{hint}", venue=VENUE)
+        raise CredentialsError(f"{where}: api_private_key is not 80 hex digits{hint}", venue=VENUE)
     if not 0 < int.from_bytes(bytes.fromhex(digits), "little") < ORDER:
-        raise CredentialsError(f"{where}: an API private key is not one of the venue's curve", venue=VENUE)
+        raise CredentialsError(f"{where}: api_private_key is not one of the venue's curve", venue=VENUE)
     return Secret(digits.lower())
 
 

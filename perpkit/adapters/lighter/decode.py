@@ -179,7 +179,7 @@ def market(row: schema.OrderBookDetail) -> Market:
             funding_interval=endpoints.FUNDING_PERIOD,
             funding_accrual=FundingAccrual.DISCRETE,
             max_leverage=canonical((Decimal(10_000) / least).quantize(Decimal("0.01"), ROUND_DOWN)),
-            initial_margin_fraction=least * _FRACTION,
+            initial_margin_fraction=row.default_initial_margin_fraction * _FRACTION,
             maintenance_margin_fraction=maintenance * _FRACTION,
             status=status,
         )
@@ -366,7 +366,8 @@ def funding_from_stats(row: schema.MarketStats, at: int, listed: Market, receive
         period=endpoints.FUNDING_PERIOD,
         kind=FundingKind.PREDICTED,
         accrual=FundingAccrual.DISCRETE,
-        next_at=next_funding(effective_at),
+        # A frame may tell of a moment before the last full hour.
+        next_at=next_funding(max(effective_at, received)),
         effective_at=effective_at,
         notional_price=PriceKind.MARK,
         mark_price=positive(row.mark_price, "mark_price"),

@@ -402,14 +402,14 @@ def fill(row: schema.Trade, listed: Market, received: datetime, account_index: i
     """
     what = f"trade {row.trade_id}"
     if account_index not in {row.ask_account_id, row.bid_account_id}:
-        raise refuse(what, f"account {account_index} is on neither side of it")
+        raise refuse(what, f"account {account_index} is neither ask_account_id nor bid_account_id")
     selling = row.ask_account_id == account_index
     making = selling is row.is_maker_ask
     price, size = finite(row.price, what), finite(row.size, what)
     notional = finite(row.usd_amount, what) if row.usd_amount is not None else _EXACT.multiply(price, size)
     rate = row.maker_fee if making else row.taker_fee
     order_number, ours = (row.ask_id, row.ask_client_id) if selling else (row.bid_id, row.bid_client_id)
-    pnl = row.ask_account_pnl if selling else row.bid_account_pnl
+    pnl, named = (row.ask_account_pnl, "ask_account_pnl") if selling else (row.bid_account_pnl, "bid_account_pnl")
     return Fill.trusted(
         fill_id=str(row.trade_id),
         market_id=listed.id,
@@ -422,7 +422,7 @@ def fill(row: schema.Trade, listed: Market, received: datetime, account_index: i
         fee_asset=QUOTE,
         liquidity=Liquidity.MAKER if making else Liquidity.TAKER,
         kind=fill_kind(row.type),
-        realized_pnl=number(pnl, f"{what} pnl"),
+        realized_pnl=number(pnl, f"{what} {named}"),
         ts_venue=moment_of(row.timestamp, what),
         ts_received=received,
     )

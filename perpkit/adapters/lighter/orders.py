@@ -20,7 +20,7 @@ from perpkit.adapters.lighter.listings import Listings
 from perpkit.adapters.lighter.order_ids import client_index, order_index
 from perpkit.adapters.lighter.session import Session
 from perpkit.adapters.lighter.signing import tx as codes
-from perpkit.adapters.lighter.signing.tx import CancelAll, CreateOrder, Tx
+from perpkit.adapters.lighter.signing.tx import CancelAll, CreateOrder
 from perpkit.adapters.lighter.transactions import Transactions
 from perpkit.core.clock import to_ms
 from perpkit.core.context import VenueContext
@@ -76,27 +76,21 @@ class Orders:
 
     async def place(self, intent: OrderIntent) -> Order:
         """Send one order."""
-        market = await self._market(intent.market_id)
-        tx = await self._encoded(intent, market)
-        hashes = await self._sender.send(
-            [tx],
-            operation="place_order",
-            concerning=[tx.client_index],
-            client_order_id=intent.client_order_id,
-            is_order_command=True,
-        )
-        return self._taken(intent, tx, hashes[0])
+        return await self._place(intent, await self._encoded(intent, await self._market(intent.market_id)))
 
     async def place_many(self, intents: Sequence[OrderIntent]) -> list[Order | PerpkitError]:
         """
         Send several orders as one batch. The venue takes or refuses it whole; what becomes of each order is told by
-        its own updates.
+        its own updates. A batch that is refused for one of its orders was not taken: then each goes by itself, so that
+        the others are not refused with it.
         """
         txs = [await self._encoded(intent, await self._market(intent.market_id)) for intent in intents]
         try:
             hashes = await self._sender.send(txs, operation="place_orders", is_order_command=True)
         except OutcomeUnknownError as error:
             return unknown_for_each(error, intents)
+        except OrderRejectedError:
+            return [await self._place_alone(intent, tx) for intent, tx in zip(intents, txs, strict=True)]
         return [self._taken(intent, tx, each) for intent, tx, each in zip(intents, txs, hashes, strict=True)]
 
     async def amend(self, order: Order, amendment: OrderAmendment) -> Order:
@@ -148,10 +142,7 @@ class Orders:
     async def cancel_all(self, market: Market | None) -> None:
         """Cancel every open order of one market, or of the account; returns once the sequencer has done so."""
         index = self._listings.of(market).index if market is not None else endpoints.ALL_MARKETS
-        hashes = await self._sender.send(
-            [CancelAll(market=index)], operation="cancel_all_orders", priority=Priority.CANCEL
-        )
-        await self._sender.settled(hashes[0], operation="cancel_all_orders")
+        await self._carried_out(CancelAll(market=index), "cancel_all_orders")
 
     async def set_dead_man_switch(self, after: timedelta | None) -> None:
         """
@@ -164,18 +155,17 @@ class Orders:
         if after is not None and not _LEAST_AHEAD <= after <= _MOST_AHEAD:
             msg = f"after={after}: {VENUE} schedules a cancel of all orders 5 minutes to 15 days ahead"
             raise ConfigError(msg, venue=VENUE, operation=operation)
-        # One at a time may stand (21712), and whether one does is told nowhere else.
-        txs: list[Tx] = []
+        # One at a time may stand (21712), and whether one does is told nowhere else. Nothing says that the API lets a
+        # batch through that takes one off and sets another, so they go one after the other.
         if (await self._session.account()).cancel_all_time:
-            txs.append(CancelAll(time_in_force=codes.CANCEL_ALL_ABORT))
+            await self._carried_out(CancelAll(time_in_force=codes.CANCEL_ALL_ABORT), operation)
         if after is not None:
             at = to_ms(self._session.now() + after)
-            txs.append(CancelAll(time_in_force=codes.CANCEL_ALL_SCHEDULED, time=at))
-        if not txs:
-            return
-        hashes = await self._sender.send(txs, operation=operation, priority=Priority.CANCEL)
-        for tx_hash in hashes:
-            await self._sender.settled(tx_hash, operation=operation)
+            await self._carried_out(CancelAll(time_in_force=codes.CANCEL_ALL_SCHEDULED, time=at), operation)
+
+    async def _carried_out(self, tx: CancelAll, operation: str) -> None:
+        hashes = await self._sender.send([tx], operation=operation, priority=Priority.CANCEL)
+        await self._sender.settled(hashes[0], operation=operation)
 
     # Reads
 
@@ -297,6 +287,22 @@ class Orders:
             log.warning("%s carried an amendment out, and the order can't be read: %s", VENUE, error)
             shown = order
         return shown if shown.is_terminal else shown.replace(**changes)
+
+    async def _place(self, intent: OrderIntent, tx: CreateOrder) -> Order:
+        hashes = await self._sender.send(
+            [tx],
+            operation="place_order",
+            concerning=[tx.client_index],
+            client_order_id=intent.client_order_id,
+            is_order_command=True,
+        )
+        return self._taken(intent, tx, hashes[0])
+
+    async def _place_alone(self, intent: OrderIntent, tx: CreateOrder) -> Order | PerpkitError:
+        try:
+            return await self._place(intent, tx)
+        except PerpkitError as error:
+            return error
 
     async def _cancel_batch(self, refs: Sequence[OrderRef]) -> list[CancelResult | PerpkitError]:
         txs = [encode.cancel(ref, self._listings.of(await self._market(ref.market_id))) for ref in refs]

@@ -29,6 +29,8 @@ T = TypeVar("T")
 
 Query = Mapping[str, ParamValue]
 
+_KINDS = ("perp", "spot", "binary_options")
+
 _OK = (200, 0)
 """Answers in a body's ``code``; nested objects carry a meaningless 0."""
 _UNAUTHORIZED = 401
@@ -60,7 +62,7 @@ class RestClient:
     async def get_order_book_details(self, market_id: int = endpoints.ALL_MARKETS) -> list[schema.OrderBookDetail]:
         """
         ``GET /api/v1/orderBookDetails``: the perpetuals. Other kinds are left out, and so is a row that can't be read,
-        which is logged.
+        which is logged; of one market alone it is an error.
         """
         what = f"GET {endpoints.ORDER_BOOK_DETAILS}"
         query: Query = {"market_id": market_id, "filter": "perp"}
@@ -69,12 +71,16 @@ class RestClient:
         for row in answer.order_book_details or ():
             try:
                 kind = loose_json.read(schema.MarketKind, row, what=what, venue=VENUE, redactor=self._redactor)
+                if kind.market_type not in _KINDS:
+                    raise DecodeError(f"market {kind.symbol}: market_type {kind.market_type!r} is unknown", venue=VENUE)
                 if kind.market_type == "perp":
                     named = f"market {kind.symbol}"
                     found.append(
                         loose_json.read(schema.OrderBookDetail, row, what=named, venue=VENUE, redactor=self._redactor)
                     )
             except DecodeError as error:
+                if market_id != endpoints.ALL_MARKETS:
+                    raise
                 log.warning("a market is left out: %s", error)
         return found
 

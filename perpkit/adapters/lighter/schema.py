@@ -6,7 +6,7 @@ Shapes: the venue's OpenAPI document brought up to lighter-sdk 1.1.8, and its We
 wire shape the types here:
 
 - zero, empty and false fields are left out, so nearly everything has a default;
-- a list that is empty may be ``null``;
+- a list that is empty may be ``null``; that of an answer is there, or it is another answer;
 - quantities are decimal strings in most places and JSON numbers in some: both are read exactly as ``Decimal``;
 - a quantity without a value is ``""``, ``"0"`` or ``"0.00"``: where that happens the field is ``str`` here.
 
@@ -70,7 +70,7 @@ class OrderBookDetail(Struct, frozen=True, gc=False):
 class OrderBookDetails(Struct, frozen=True, gc=False):
     """``GET /api/v1/orderBookDetails``; the rows are read one by one, so that one bad row spoils no other."""
 
-    order_book_details: list[Raw] | None = None
+    order_book_details: list[Raw] | None
 
 
 class MarketKind(Struct, frozen=True, gc=False):
@@ -90,8 +90,8 @@ class SimpleOrder(Struct, frozen=True, gc=False):
 class OrderBookOrders(Struct, frozen=True, gc=False):
     """``GET /api/v1/orderBookOrders``: single orders, best first on both sides, no number to splice by."""
 
-    asks: list[SimpleOrder] | None = None
-    bids: list[SimpleOrder] | None = None
+    asks: list[SimpleOrder] | None
+    bids: list[SimpleOrder] | None
 
 
 class Trade(Struct, frozen=True, gc=False):
@@ -123,7 +123,7 @@ class Trade(Struct, frozen=True, gc=False):
 class Trades(Struct, frozen=True, gc=False):
     """``GET /api/v1/trades`` and ``/recentTrades``, newest first."""
 
-    trades: list[Trade] | None = None
+    trades: list[Trade] | None
     next_cursor: str | None = None
 
 
@@ -141,7 +141,7 @@ class Candle(Struct, frozen=True, gc=False):
 class Candles(Struct, frozen=True, gc=False, rename={"candles": "c"}):
     """``GET /api/v1/candles`` and ``markPriceCandles``, whose rows have no volume."""
 
-    candles: list[Candle] | None = None
+    candles: list[Candle] | None
 
 
 class Funding(Struct, frozen=True, gc=False):
@@ -159,7 +159,7 @@ class Funding(Struct, frozen=True, gc=False):
 class Fundings(Struct, frozen=True, gc=False):
     """``GET /api/v1/fundings``"""
 
-    fundings: list[Funding] | None = None
+    fundings: list[Funding] | None
 
 
 class FundingRate(Struct, frozen=True, gc=False):
@@ -173,7 +173,7 @@ class FundingRate(Struct, frozen=True, gc=False):
 class FundingRates(Struct, frozen=True, gc=False):
     """``GET /api/v1/funding-rates``"""
 
-    funding_rates: list[FundingRate] | None = None
+    funding_rates: list[FundingRate] | None
 
 
 class Position(Struct, frozen=True, gc=False):
@@ -222,15 +222,15 @@ class Account(Struct, frozen=True, gc=False):
 class Accounts(Struct, frozen=True, gc=False):
     """``GET /api/v1/account``: one row by index, all accounts of an address by ``l1_address``."""
 
-    accounts: list[Account] | None = None
+    accounts: list[Account] | None
     next_cursor: str | None = None
 
 
 class AccountLimits(Struct, frozen=True, gc=False):
     """``GET /api/v1/accountLimits``; fee ticks in 1e-6 of notional."""
 
-    current_maker_fee_tick: int = 0
-    current_taker_fee_tick: int = 0
+    current_maker_fee_tick: int
+    current_taker_fee_tick: int
     user_tier: str = ""
 
 
@@ -244,13 +244,13 @@ class ApiKey(Struct, frozen=True, gc=False):
 class ApiKeys(Struct, frozen=True, gc=False):
     """``GET /api/v1/apikeys``"""
 
-    api_keys: list[ApiKey] | None = None
+    api_keys: list[ApiKey] | None
 
 
 class NextNonce(Struct, frozen=True, gc=False):
     """``{"code": 200, "nonce": 7}``"""
 
-    nonce: int = 0
+    nonce: int
 
 
 class Order(Struct, frozen=True, gc=False):
@@ -282,7 +282,7 @@ class Order(Struct, frozen=True, gc=False):
 class Orders(Struct, frozen=True, gc=False):
     """``GET /api/v1/accountActiveOrders``, ``accountInactiveOrders`` and ``accountOrders``"""
 
-    orders: list[Order] | None = None
+    orders: list[Order] | None
     next_cursor: str | None = None
 
 
@@ -301,7 +301,7 @@ class PositionFunding(Struct, frozen=True, gc=False):
 class PositionFundings(Struct, frozen=True, gc=False):
     """``GET /api/v1/positionFunding``, newest first."""
 
-    position_fundings: list[PositionFunding] | None = None
+    position_fundings: list[PositionFunding] | None
     next_cursor: str | None = None
 
 
@@ -448,7 +448,7 @@ class OrdersFrame(Struct, frozen=True, gc=False):
 
     channel: str
     type: str
-    orders: dict[str, list[Order] | None] | None = None
+    orders: dict[str, Raw] | None = None
 
 
 class FillsFrame(Struct, frozen=True, gc=False):
@@ -456,7 +456,7 @@ class FillsFrame(Struct, frozen=True, gc=False):
 
     channel: str
     type: str
-    trades: dict[str, list[Trade] | None] | list[Trade] | None = None
+    trades: dict[str, Raw] | list[Trade] | None = None
 
 
 class PositionsFrame(Struct, frozen=True, gc=False):
@@ -464,7 +464,7 @@ class PositionsFrame(Struct, frozen=True, gc=False):
 
     channel: str
     type: str
-    positions: dict[str, Position] | None = None
+    positions: dict[str, Raw] | None = None
 
 
 class Stats(Struct, frozen=True, gc=False):

@@ -274,7 +274,7 @@ class LighterStream:
                 return tuple(Refusal(None, failure, topic=topic) for topic in due)
         return (Refusal(None, failure, already=already),)
 
-    def _read(self, type_: type[Any], text: str, what: str) -> Any:
+    def _read(self, type_: Any, text: str | msgspec.Raw, what: str) -> Any:
         return loose_json.read(type_, text, what=what, venue=VENUE, redactor=self._redactor)
 
     # Payloads
@@ -346,8 +346,8 @@ class LighterStream:
         life = self._session.settings.order_life
         return [
             decode_account.order(row, market, received, life=life)
-            for rows in (frame.orders or {}).values()
-            for row in rows or ()
+            for raw in _by_market(frame.orders)
+            for row in self._read(list[schema.Order] | None, raw, "orders of a market") or ()
             if (market := self._held(row.market_index)) is not None
         ]
 
@@ -356,13 +356,15 @@ class LighterStream:
         if account is None:
             return ()
         listed = frame.trades or []
-        rows = listed if isinstance(listed, list) else [row for rows in listed.values() for row in rows or ()]
-        rows = sorted(rows, key=lambda row: row.trade_id)
+        if isinstance(listed, dict):
+            kind = list[schema.Trade] | None
+            listed = [row for raw in _by_market(listed) for row in self._read(kind, raw, "trades of a market") or ()]
+        rows = sorted(listed, key=lambda row: row.trade_id)
         return [decode_account.fill(row, market, received, account) for row, market in self._with_markets(rows)]
 
     def _positions(self, frame: schema.PositionsFrame, received: datetime) -> Sequence[Event]:
         # Changed rows only: what is absent from a frame is left as it is, and reconciled by REST.
-        rows = (frame.positions or {}).values()
+        rows = [self._read(schema.Position, raw, "a position") for raw in _by_market(frame.positions)]
         return [decode_account.position(row, market, received) for row, market in self._with_markets(rows)]
 
     def _balance(self, frame: schema.UserStatsFrame, received: datetime) -> Sequence[Event]:
@@ -377,6 +379,11 @@ class LighterStream:
             market = self._held(row.market_id)
             if market is not None:
                 yield row, market
+
+
+def _by_market(rows: Mapping[str, msgspec.Raw] | None) -> list[msgspec.Raw]:
+    """Return the entries of a map by market; whatever else a later release puts into it is left alone."""
+    return [raw for key, raw in (rows or {}).items() if key.isascii() and key.isdecimal()]
 
 
 def _channel_of(text: str) -> str:

@@ -240,9 +240,11 @@ class LighterVenue:
     ) -> list[FundingRate]:
         """Return settled hours, oldest first; the last hundred where neither a start nor a limit is given."""
         now = self._clock.now()
-        end = min(until, now) if until is not None else now
+        # The end is not part of the period, and an hour that ends at this moment is settled.
+        end = now + endpoints.FUNDING_PERIOD
+        end = min(until, end) if until is not None else end
         hours = endpoints.FUNDINGS_PER_REQUEST if limit is None else limit
-        start = since if since is not None else end - endpoints.FUNDING_PERIOD * hours
+        start = since if since is not None else end - endpoints.FUNDING_PERIOD * (hours + 1)
         found: dict[datetime, FundingRate] = {}
         index = self._listings.of(market).index
         while start < end:
@@ -480,11 +482,11 @@ async def _gathered(
     at_ms: Callable[[T], int],
 ) -> list[T]:
     """Collect pages, newest first; what is younger than the period does not count against the limit."""
-    end = to_ms(until) if until is not None else None
+    end = ceil_ms(until) if until is not None else None
 
     async def inside() -> AsyncIterator[list[T]]:
         async for page in pages:
-            yield [row for row in page if end is None or at_ms(row) <= end]
+            yield [row for row in page if end is None or at_ms(row) < end]
 
     start = to_ms(since) if since is not None else None
     return await collect(inside(), limit=limit, since=start, time=at_ms)

@@ -311,7 +311,7 @@ def test_realized_pnl_is_that_of_our_side():
 
 def test_a_trade_of_others_is_no_fill_of_ours():
     """A guess at the side would be half wrong."""
-    with pytest.raises(DecodeError, match="neither side"):
+    with pytest.raises(DecodeError, match="neither ask_account_id nor bid_account_id"):
         fill(999)
 
 

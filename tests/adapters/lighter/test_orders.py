@@ -355,12 +355,15 @@ async def test_a_batch_without_an_answer_is_unknown_for_each(stub):
     assert [each.client_order_id for each in results] == ["1", "2"]
 
 
-async def test_a_refused_batch_is_refused_as_one(stub):
-    """The API took none of it."""
-    stub.say("POST /api/v1/sendTxBatch", no(21739, "not enough margin to create the order"))
+async def test_a_batch_refused_for_one_of_its_orders_costs_the_others_nothing(stub):
+    """The API takes or refuses a batch whole: none was taken, so each goes by itself, under the id that it had."""
+    stub.say("POST /api/v1/sendTxBatch", no(21728, "client order index already exists"))
+    stub.say("POST /api/v1/sendTx", stub.take, no(21728, "client order index already exists"), stub.take)
     async with stub.open() as venue:
-        with pytest.raises(OrderRejectedError):
-            await venue.place_orders([intent(), intent()])
+        results = await venue.place_orders([intent(client_order_id=str(n)) for n in (1, 2, 3)])
+    assert [type(each) for each in results] == [Order, OrderRejectedError, Order]
+    assert [each.tx["ClientOrderIndex"] for each in stub.sent] == [1, 2, 3]
+    assert nonces(stub) == [7, 8, 8]
 
 
 # Canceling
@@ -447,15 +450,15 @@ async def test_the_switch_is_a_scheduled_cancel_of_all(stub):
 
 
 async def test_setting_the_switch_anew_takes_the_old_one_off_first(stub):
-    """One at a time may stand: both go in one batch."""
+    """One at a time may stand: off, carried out, and only then on again."""
     account = {**REST["DetailedAccounts"]["accounts"][0], "cancel_all_time": 1798999999000}
     stub.say("GET /api/v1/account", {"code": 200, "accounts": [account]})
     async with stub.open() as venue:
         await venue.set_dead_man_switch(timedelta(minutes=10))
         await venue.set_dead_man_switch(None)
-    (batch,) = stub.requests("POST /api/v1/sendTxBatch")
-    assert [tx["TimeInForce"] for tx in batch.txs] == [2, 1]
-    assert stub.sent[0].tx["TimeInForce"] == 2
+    assert [each.tx["TimeInForce"] for each in stub.sent] == [2, 1, 2]
+    paths = [each.path.rpartition("/")[2] for each in stub.asked]
+    assert paths[paths.index("sendTx") :][:3] == ["sendTx", "tx", "sendTx"]
 
 
 async def test_switching_off_what_is_not_on_sends_nothing(stub):

@@ -292,6 +292,24 @@ async def test_positions_are_merged_and_absence_closes_none(stream):
     assert [data.snapshot for data in decoded(stream, first)] == [False]
 
 
+@pytest.mark.parametrize("channel", [Channel.ORDERS, Channel.POSITIONS, Channel.FILLS])
+async def test_what_a_later_release_puts_beside_the_markets_is_left_alone(stream, channel):
+    """In a map by market, keys are numbers; another one ends no stream."""
+    await subscribed(stream, channel)
+    row = EXAMPLES["rest"]["Trades"]["trades"][0]
+    frame = {
+        Channel.ORDERS: FRAMES["update/account_all_orders"],
+        Channel.POSITIONS: FRAMES["update/account_all_positions"],
+        Channel.FILLS: {
+            "channel": "account_all_trades:12345",
+            "type": "update/account_all_trades",
+            "trades": {"0": [row]},
+        },
+    }[channel]
+    name = {Channel.ORDERS: "orders", Channel.POSITIONS: "positions", Channel.FILLS: "trades"}[channel]
+    assert len(events(stream, {**frame, name: {**frame[name], "fresh": {"a": [1]}, "0x": "text"}})) == 1
+
+
 async def test_the_balance_is_the_collateral(stream):
     """Of ``user_stats``; unrealized PnL is in the portfolio value, not in it."""
     await subscribed(stream, Channel.BALANCES)

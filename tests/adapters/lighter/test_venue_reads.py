@@ -243,6 +243,40 @@ async def test_fills_follow_cursors_past_a_hundred(stub):
     }  # fmt: skip
 
 
+async def test_what_lies_at_the_end_of_a_period_is_no_part_of_it_and_costs_no_room(stub):
+    """The end is exclusive: of two payments an hour apart, the one before it is the newest."""
+    row = REST["PositionFundings"]["position_fundings"][0]
+    rows = [{**row, "funding_id": n, "timestamp": at} for n, at in ((2, 1798999200), (1, 1798995600))]
+    stub.say("GET /api/v1/positionFunding", {"code": 200, "position_fundings": rows})
+    async with stub.open() as venue:
+        found = await venue.fetch_funding_payments(until=AT, limit=1)
+    assert [each.payment_id for each in found] == ["0:1"]
+
+
+@pytest.mark.parametrize(
+    ("path", "read"),
+    [
+        ("orderBookDetails", lambda venue: venue.fetch_tickers()),
+        ("account", lambda venue: venue.fetch_positions()),
+        ("trades", lambda venue: venue.fetch_fills()),
+        ("positionFunding", lambda venue: venue.fetch_funding_payments()),
+        ("accountActiveOrders", lambda venue: venue.fetch_open_orders()),
+        ("accountInactiveOrders", lambda venue: venue.fetch_order_history()),
+        ("fundings", lambda venue: venue.fetch_funding_history(ETH)),
+        ("funding-rates", lambda venue: venue.fetch_funding_rates()),
+        ("orderBookOrders", lambda venue: venue.fetch_order_book(ETH)),
+        ("accountLimits", lambda venue: venue.fetch_fees([ETH])),
+    ],
+)
+async def test_an_answer_without_its_list_is_no_empty_list(stub, path, read):
+    """Null means none; a list under another name means that the answer is not understood."""
+    async with stub.open() as venue:
+        await venue.fetch_markets()
+        stub.say(f"GET /api/v1/{path}", {"code": 200, "results": []})
+        with pytest.raises(DecodeError):
+            await read(venue)
+
+
 async def test_pages_that_never_end_are_an_error(stub):
     """A cursor that comes twice."""
     stub.say("GET /api/v1/trades", {**REST["Trades"], "next_cursor": "again"})
