@@ -10,8 +10,9 @@ import pytest
 from perpkit.sim.markets import SystemStatus
 from perpkit.sim.venues.lighter import LocalLighter, Settings
 from perpkit.sim.venues.lighter.config import TIERS
+from perpkit.sim.venues.lighter.errors import ApiError
 
-from .harness import Client, Signer
+from .harness import Client, Signer, Socket
 
 D = Decimal
 
@@ -140,6 +141,22 @@ async def test_a_token_opens_its_own_account_only(trader, other):
     refused = await trader.get("accountActiveOrders", token=token, account_index=other.index)
     assert refused.body["message"] == "invalid auth: expired token"
     assert (await other.get("accountActiveOrders", account_index=other.index)).status == 200
+
+
+async def test_a_read_only_token_reads_its_account_over_rest_and_socket(sim, anybody):
+    """One that the venue did not make is refused, and so is another account's data."""
+    local, stranger = sim.accounts
+    query = {"account_index": local.account_index}
+    assert local.readonly_token.startswith(f"ro:{local.account_index}:single:")
+    assert (await anybody.get("accountActiveOrders", token=local.readonly_token, **query)).status == 200
+    assert (await anybody.get("accountActiveOrders", token=stranger.readonly_token, **query)).refusal == (400, 20013)
+    made_up = f"{local.readonly_token[:-1]}x"
+    assert (await anybody.get("accountActiveOrders", token=made_up, **query)).refusal == (400, 20013)
+    async with Socket(sim) as socket:
+        frame = await socket.subscribe(f"account_all_orders/{local.account_index}", local.readonly_token)
+        assert frame["orders"] == {}
+    with pytest.raises(ApiError, match="expired token"):
+        sim.venue.authority.read(local.readonly_token, sim.venue.now_s() + 3650 * 86_400)
 
 
 async def test_limits_show_the_tier_and_the_fees_that_are_paid(trader):

@@ -28,13 +28,14 @@ class LocalAccount:
     An account of the local venue with everything a client needs to use it. Worthless anywhere else.
 
     ``account_index`` and ``l1_address`` name it, ``api_keys`` are its private keys by slot; ``api_key_index`` and
-    ``private_key`` the first of them.
+    ``private_key`` the first of them; ``readonly_token`` reads what needs a token, and signs nothing.
     """
 
     account_index: int
     l1_address: str
     public_key: str
     api_keys: Mapping[int, str] = field(repr=False)
+    readonly_token: str = field(repr=False)
 
     @property
     def api_key_index(self) -> int:
@@ -55,6 +56,7 @@ class LocalAccount:
             "private_key": self.private_key,
             "public_key": self.public_key,
             "api_keys": {str(slot): key for slot, key in self.api_keys.items()},
+            "readonly_token": self.readonly_token,
         }
 
 
@@ -187,9 +189,14 @@ def derive_private_key(seed: int, index: int, slot: int) -> int:
     return int.from_bytes(digest, "big") % (ORDER - 1) + 1
 
 
+def derive_secret(seed: int, index: int, purpose: str) -> str:
+    """Return the hex that a seed gives for something of an account that is no key."""
+    return hashlib.sha256(f"perpkit local lighter/{seed}/{index}/{purpose}".encode()).hexdigest()
+
+
 def derive_l1_address(seed: int, index: int) -> str:
     """Return an Ethereum-shaped address; the local venue records it and checks nothing on another chain."""
-    return "0x" + hashlib.sha256(f"perpkit local lighter/{seed}/{index}/l1".encode()).hexdigest()[:40]
+    return "0x" + derive_secret(seed, index, "l1")[:40]
 
 
 def private_text(private: int) -> str:

@@ -1,5 +1,6 @@
 """
-Auth tokens: ``deadline:account_index:api_key_index:signature``, made by clients and checked here on the venue's clock.
+Auth tokens: ``deadline:account_index:api_key_index:signature``, made by clients and checked here on the venue's clock;
+and read-only ones, ``ro:account_index:scope:expiry:hex``, made by the venue.
 """
 
 from __future__ import annotations
@@ -35,6 +36,13 @@ class Authority:
         self._verify = verify
         self._good: OrderedDict[str, tuple[bytes, int]] = OrderedDict()
         self._expired: set[str] = set()
+        self._readonly: dict[str, tuple[int, int]] = {}
+
+    def issue_readonly(self, account: Account, expiry_s: int, secret: str) -> str:
+        """Return a token that reads an account's data until a time; ``secret`` is its hex."""
+        token = f"ro:{account.index}:single:{expiry_s}:{secret}"
+        self._readonly[token] = account.index, expiry_s
+        return token
 
     def read(self, token: str, now_s: int) -> Account:
         """
@@ -43,6 +51,8 @@ class Authority:
         Raises:
             ApiError: 20013 with the reason.
         """
+        if token.startswith("ro:"):
+            return self._read_only(token, now_s)
         deadline, account, key_index, signature = self._parse(token)
         key = account.keys.get(key_index)
         if key is None:
@@ -60,10 +70,22 @@ class Authority:
                 self._good.popitem(last=False)
         return account
 
+    def deadline(self, token: str) -> int:
+        """Return until when a good token is good, in seconds."""
+        return self._readonly[token][1] if token in self._readonly else int(token.split(":", 1)[0])
+
     def expire_all(self) -> None:
-        """Let every token that was shown so far count as expired."""
+        """Let every token that clients made and showed so far count as expired."""
         self._expired.update(self._good)
         self._good.clear()
+
+    def _read_only(self, token: str, now_s: int) -> Account:
+        known = self._readonly.get(token)
+        if known is None:
+            raise refused("read-only token not found")
+        if known[1] <= now_s:
+            raise refused("expired token")
+        return self._registry.get(known[0])
 
     def _parse(self, token: str) -> tuple[int, Account, int, bytes]:
         parts = token.split(":")

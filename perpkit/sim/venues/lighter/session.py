@@ -144,7 +144,7 @@ class Session:
         owner = self._venue.authority.read(token, self._venue.now_s())
         if owner.l1_address != self._venue.registry.get(channel.account).l1_address:
             raise ApiError(20013, f"{TEXTS[20013]}: the token is another account's")
-        return int(token.split(":", 1)[0])
+        return self._venue.authority.deadline(token)
 
     def _send(self, kind: str, data: Any) -> Message:
         if not isinstance(data, dict):

@@ -21,6 +21,7 @@ from perpkit.sim.venues.lighter.accounts import (
     Registry,
     derive_l1_address,
     derive_private_key,
+    derive_secret,
     private_text,
     public_of,
 )
@@ -30,6 +31,9 @@ from perpkit.sim.venues.lighter.errors import ApiError
 from perpkit.sim.venues.lighter.limits import Budgets, VolumeQuota
 from perpkit.sim.venues.lighter.listing import Listing, market_spec, with_rules
 from perpkit.sim.venues.lighter.records import Records, TradeRecord
+
+READONLY_S = 10 * 365 * 86_400
+"""How long the read-only tokens of the start are good: as long as the venue makes them at most."""
 
 _FIRST_BLOCK = 327_000_000
 _BLOCK_MS = 100
@@ -103,6 +107,9 @@ class Venue:
             l1_address=account.l1_address,
             public_key=account.keys[FIRST_KEY].public.data.hex(),
             api_keys={slot: private_text(key) for slot, key in private.items()},
+            readonly_token=self.authority.issue_readonly(
+                account, self.now_s() + READONLY_S, derive_secret(seed, number, "read-only")
+            ),
         )
 
     def keep_margins(self) -> None:
