@@ -1,6 +1,6 @@
 """
-Write tests/crypto/data/poseidon_vectors.json with poseidon-py (StarkWare's C implementation), which comes as a wheel:
-run it in any environment that has poseidon-py 0.2.0.
+Write tests/crypto/data/poseidon_vectors.json with poseidon-py (StarkWare's C implementation), which starknet-py brings
+along. Run it with the oracle environment's interpreter.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ class Registry:
         self._by_key[account.api_key] = account
 
     def by_key(self, api_key: str) -> LocalAccount | None:
-        """Return whose API key this is; a key with white space around it is nobody's."""
+        """Return whose API key this is, to the letter."""
         return self._by_key.get(api_key)
 
     def by_id(self, account_id: str) -> LocalAccount | None:
