@@ -155,8 +155,10 @@ def main() -> int:
         if new != old:
             page.write_text(new, encoding="utf-8")
             sys.stdout.write(f"rewrote docs/{name}\n")
-    for path in (*pages.write(DOCS / "rules"), *pages.write_cards(DOCS / "conformance")):
-        sys.stdout.write(f"rewrote docs/{path.parent.name}/{path.name}\n")
+    kept = DOCS / "conformance"
+    readme = pages.write_readme(DOCS.parent / "README.md", kept)
+    for path in (*pages.write(DOCS / "rules"), *pages.write_cards(kept), *readme):
+        sys.stdout.write(f"rewrote {path.relative_to(DOCS.parent)}\n")
     return 0
 
 

@@ -2,12 +2,14 @@
 Writes a page for each rule under ``docs/rules``: what must hold, why, what to do, and which tests prove it; and a page
 for each report card that is kept under ``docs/conformance``.
 
-``python -m perpkit_conformance.pages DOCS`` writes them; a test fails when they are stale.
+``python -m perpkit_conformance.pages DOCS`` writes them, and the table of venues in the README beside that directory; a
+test fails when any is stale.
 """
 
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Mapping
 from functools import cache
@@ -15,9 +17,12 @@ from pathlib import Path
 
 from perpkit_conformance.outcomes import Outcome
 from perpkit_conformance.report import Card, from_json, suite_version, to_markdown
+from perpkit_conformance.rulebook import CARDS, CARDS_LEFT_OUT, CHECKS, CHECKS_LEFT_OUT
 from perpkit_conformance.rules import TIERS, Layer, Rule, rules
 
 SUITE = Path(__file__).parent / "suite"
+
+_MARKED = re.compile(r"(<!-- generated: conformance -->)\n.*?(<!-- end -->)", re.DOTALL)
 
 _PROOFS = {
     Layer.STATIC: "by reading, importing and registering the plugin; nothing is sent",
@@ -123,12 +128,38 @@ def index() -> str:
         lines += [f"## {tier.capitalize()} ({len(own)})", "", "| rule | what must hold | proved by |", "|---|---|---|"]
         lines += [f"| [{each.id}]({each.id}.md) | {each.sentence} | {each.layer} |" for each in own]
         lines.append("")
-    return "\n".join(lines)
+    return "\n".join([*lines, "[What the rules cover](coverage.md): checks and acceptance cards.", ""])
+
+
+def coverage() -> str:
+    """Return the page that maps every check and every acceptance card to the rules that cover it, or to a reason."""
+    lines = [
+        "# What the rules cover",
+        "",
+        "The catalogue of checks, and the acceptance cards that NautilusTrader runs by hand against a live venue. Each "
+        "is covered by rules, or says why none covers it.",
+        "",
+    ]
+    kinds = (
+        ("Checks", CHECKS, CHECKS_LEFT_OUT, lambda rule: rule.checks),
+        ("Acceptance cards", CARDS, CARDS_LEFT_OUT, lambda rule: rule.cards),
+    )
+    for title, ids, left_out, covers in kinds:
+        by_id = {each: [rule for rule in rules().values() if each in covers(rule)] for each in ids}
+        count = sum(bool(found) for found in by_id.values())
+        lines += [f"## {title} ({count} of {len(ids)} covered)", "", "| id | rules | tests |", "|---|---|---|"]
+        for each, found in by_id.items():
+            named = ", ".join(f"[{rule.id}]({rule.id}.md)" for rule in found) or left_out.get(each, "")
+            number = sum(len(tests_of().get(rule.id, ())) for rule in found)
+            lines.append(f"| {each} | {named} | {number or ''} |")
+        lines.append("")
+    return "\n".join([*lines, "[All rules](index.md)", ""])
 
 
 def pages() -> dict[str, str]:
     """Return every page by file name."""
-    return {"index.md": index(), **{f"{each.id}.md": page(each) for each in rules().values()}}
+    every = {f"{each.id}.md": page(each) for each in rules().values()}
+    return {"index.md": index(), "coverage.md": coverage(), **every}
 
 
 def write(directory: Path) -> list[Path]:
@@ -167,23 +198,36 @@ def card_pages(directory: Path) -> dict[str, str]:
 
 
 def card_index(found: Mapping[str, Card]) -> str:
-    """Return the table of venues, made from their cards and from nothing else."""
+    """Return the page of venues, made from their cards and from nothing else."""
     lines = [
         "# Conformance",
         "",
         "Made from the report cards of real runs; nobody types a tick mark. `perpkit conformance VENUE` makes one.",
         "",
-        "| venue | tier | rules met | tests | against | date |",
-        "|---|---|---|---|---|---|",
+        *card_table(found),
+        "",
+        "Tests that ran stand beside what a plugin claims on each venue's page. A rule that did not run is not met.",
     ]
+    return "\n".join([*lines, ""])
+
+
+def card_table(found: Mapping[str, Card], *, pages: str = "") -> list[str]:
+    """Return the table of venues; ``pages`` is where their pages are from there."""
+    lines = ["| venue | tier | rules met | tests | against | date |", "|---|---|---|---|---|---|"]
     for name, card in found.items():
         met = sum(each.outcome.counts_as_met for each in card.rules)
         ran = sum(card.tests.get(outcome.value, 0) for outcome in (Outcome.PASSED, Outcome.FAILED))
         lines.append(
-            f"| [{card.title}]({name}.md) | {card.tier or 'none'} | {met} of {len(card.rules)} | {ran} | {card.target} "
-            f"| {card.at:%Y-%m-%d} |"
+            f"| [{card.title}]({pages}{name}.md) | {card.tier or 'none'} | {met} of {len(card.rules)} | {ran} "
+            f"| {card.target} | {card.at:%Y-%m-%d} |"
         )
-    return "\n".join([*lines, ""])
+    return lines
+
+
+def in_readme(text: str, found: Mapping[str, Card]) -> str:
+    """Return a README with its table of venues as the cards have it; without the marks it stays as it is."""
+    table = "\n".join(card_table(found, pages="docs/conformance/"))
+    return _MARKED.sub(lambda marks: f"{marks[1]}\n{table}\n{marks[2]}", text)
 
 
 def stale(card: Card) -> list[str]:
@@ -214,7 +258,18 @@ def write_cards(directory: Path) -> list[Path]:
     return changed
 
 
+def write_readme(readme: Path, directory: Path) -> list[Path]:
+    """Write the README's table of venues, and return the README if it changed."""
+    before = readme.read_text("utf-8")
+    after = in_readme(before, cards(directory))
+    if after == before:
+        return []
+    readme.write_text(after, encoding="utf-8")
+    return [readme]
+
+
 if __name__ == "__main__":
     docs = Path(sys.argv[1] if len(sys.argv) > 1 else "docs")
-    for each_changed in (*write(docs / "rules"), *write_cards(docs / "conformance")):
+    kept = docs / "conformance"
+    for each_changed in (*write(docs / "rules"), *write_cards(kept), *write_readme(docs.parent / "README.md", kept)):
         sys.stdout.write(f"{each_changed}\n")

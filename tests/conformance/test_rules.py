@@ -112,6 +112,33 @@ def test_the_pages_of_the_cards_are_fresh():
         assert (KEPT / name).read_text("utf-8") == text, f"docs/conformance/{name}: run make docs-generated"
 
 
+def test_the_readmes_table_is_that_of_the_cards():
+    """Nobody types a tick mark: the table of venues in the README is made from the kept cards."""
+    text, kept = (ROOT / "README.md").read_text("utf-8"), pages.cards(KEPT)
+    assert "<!-- generated: conformance -->" in text
+    assert kept, "no report card is kept under docs/conformance"
+    assert pages.in_readme(text, kept) == text, "run make docs-generated"
+
+
+def test_a_changed_card_makes_the_readme_stale():
+    """Another tier on the card is another row of the table; what stands around the marks is left alone."""
+    whole = make_card(Run(venue={"title": "Toy", "target": "local toy"}), at=datetime(2026, 11, 1, tzinfo=UTC))
+    before = "# P\n<!-- generated: conformance -->\nold\n<!-- end -->\nafter\n"
+    after = pages.in_readme(before, {"toy": whole})
+    assert "| [Toy](docs/conformance/toy.md) | none | 0 of " in after
+    assert (after.startswith("# P\n"), after.endswith("<!-- end -->\nafter\n")) == (True, True)
+    assert "old" not in after
+    assert pages.in_readme(after, {"toy": replace(whole, tier=Tier.GOLD)}) != after
+
+
+def test_the_page_of_coverage_names_every_check_and_card():
+    """Each has a row with its rules, or with the reason why there are none."""
+    text = pages.coverage()
+    rows = {line.split("|")[1].strip(): line.split("|")[2].strip() for line in text.splitlines() if "|" in line}
+    assert set(CHECKS) | set(CARDS) <= set(rows)
+    assert [each for each, said in rows.items() if not said] == []
+
+
 def test_a_card_of_other_rules_is_stale(tmp_path):
     """A card that knows fewer rules, or only ran some, can't stand in the docs; its page and the table come from it."""
     whole = make_card(Run(venue={"title": "Toy"}), at=datetime(2026, 11, 1, tzinfo=UTC))
