@@ -105,8 +105,9 @@ oracle-x10:
 oracle-lighter:
 	@VENV=$(ORACLE_LIGHTER_VENV) PYTHON="$(PYTHON)" tests/oracle/make-lighter-environment
 
-# Every deliberately broken plugin, against the suite; writes docs/kill-table.md. ARGS="--whole" runs all of the suite
-# over each, ARGS="NAME ..." some of them.
+# Every deliberately broken plugin, against the suite; prints the kill table and writes docs/kill-table.md. ARGS="NAME ..."
+# runs some of them, ARGS=--files only the files of the suite that are aimed at each, ARGS=--whole everything over each,
+# ARGS=--resume goes on with a run that was broken off.
 bank: $(VENV)/.stamp-dev
 	$(VENV)/bin/python -m tests.conformance.bank.run $(ARGS)
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from perpkit.core.errors import PerpkitError
-from perpkit.core.models import FundingAccrual, MarginMode, OrderIntent, OrderRef, PositionMode, Side
+from perpkit.core.models import FundingAccrual, MarginMode, OrderIntent, OrderRef, Position, PositionMode, Side
 from perpkit.core.venue import Venue
 from perpkit_conformance.target import Target
 
@@ -203,6 +203,13 @@ def nearest(value: Decimal, step: Decimal) -> Decimal:
 def is_continuous(target: Target) -> bool:
     """Tell whether funding of the first market accrues all the time."""
     return target.control.exchange.market(target.symbol).funding_accrual is FundingAccrual.CONTINUOUS
+
+
+async def only_position(target: Target, venue: Venue) -> Position:
+    """Return the one position that the account has by the ledger, as the plugin tells it."""
+    came = await target.run(venue.fetch_positions())
+    assert len(came) == 1, f"positions: the ledger has one, the plugin returned {came!r}"
+    return came[0]
 
 
 def a_life(target: Target) -> None:

@@ -15,7 +15,7 @@ from perpkit.sim.faults import FaultAction
 from perpkit.sim.orders import OrderRequest, OrderType
 from perpkit_conformance.claims import claims_of
 from perpkit_conformance.suite.altering import name_of, recorded
-from perpkit_conformance.suite.calls import a_life, is_continuous, nearest
+from perpkit_conformance.suite.calls import a_life, is_continuous, nearest, only_position
 from perpkit_conformance.suite.comparing import Findings, figures
 from perpkit_conformance.suite.histories import History
 from perpkit_conformance.target import Target, Watch
@@ -298,7 +298,7 @@ async def test_unrealized_pnl_is_from_price_alone(target: Target, venue: Venue, 
     target.control.set_price(symbol, index=exchange.index_price(symbol) * Decimal(percent) / 100)
     true = target.truth().positions()[symbol]
     assert true.unrealized_funding or not is_continuous(target), "the test needs accrued funding"
-    (came,) = await target.run(venue.fetch_positions())
+    came = await only_position(target, venue)
     with Findings(target) as found:
         found.equal("unrealized_pnl", came.unrealized_pnl, true.size * exchange.mark_price(symbol) - true.cost)
         found.fields(

@@ -37,6 +37,7 @@ _EACH = [
     # Whose answer is made of several requests.
     if hook != "check_health"
 ]
+_WHOLE = (StreamState.LIVE, StreamState.RESYNCED)
 _PUBLIC_ROWS = frozenset({"fetch_markets", "fetch_tickers", "fetch_trades", "fetch_funding_rates"})
 """Listings that inform. Of an account's own records none may be left out, so there an error is right."""
 
@@ -133,6 +134,8 @@ async def test_a_new_word_ends_no_stream(trader: Trader, channel: Channel) -> No
     async with target.watch(trader.venue, topic(trader, channel)) as watch:
         bodies = await _new_words(trader, channel, watch)
         for body in bodies:
+            # While it connects anew nothing is sent to it that could be altered.
+            await watch.until(lambda: watch.states[-1] in _WHOLE, "the stream is whole")
             fault = target.inject(channel, FaultAction.REPLACE, body=body)
             stir(trader)
             await target.until(lambda fault=fault: fault.hits, "the frame with a new word", within=LIVE)  # type: ignore[misc]
@@ -170,15 +173,17 @@ async def _new_words(trader: Trader, channel: Channel, watch: Any) -> list[str]:
 @pytest.mark.rule("unknown-enum-values-survive")
 @pytest.mark.needs("fetch_open_orders", "place_order")
 async def test_no_new_word_makes_a_standing_order_look_over(trader: Trader) -> None:
-    """Whatever word of a standing order is replaced: it is not called filled, canceled, rejected or expired."""
+    """Whatever word of a standing order is replaced: it is not missing, and not called filled, canceled or rejected."""
     order = await trader.place()
     good, answer = await recorded(trader.target, "fetch_open_orders", trader.venue.fetch_open_orders)
     assert [each.venue_order_id for each in good] == [order.venue_order_id]
     with Findings(trader.target) as found:
         for place in _words(answer, _names(trader.target)):
             came = await answer.played(answer.changed((place, NEW)), trader.venue.fetch_open_orders)
+            what = f"with {name_of(place)} a new word an order that stands"
+            if isinstance(came, list):
+                found.true(len(came) == len(good), f"{what} is not among the open ones, and no error was raised")
             for each in came if isinstance(came, list) else []:
-                what = f"with {name_of(place)} a new word an order that stands"
                 found.true(not each.is_terminal, f"{what} is called {each.status}")
 
 

@@ -104,7 +104,7 @@ async def test_an_order_that_was_taken_behind_a_lost_answer_is_found(
     error = await _unknown(trader, trader.intent())
     _arrived_once(planned)
     target.control.clear_faults()
-    (truth,) = trader.truth.orders()
+    truth = trader.only_order()
     found = await target.run(trader.venue.resolve_order(error))
     assert_same(found, truth, "resolve_order")
     assert len(trader.truth.orders()) == 1, "resolving placed another order"
@@ -121,7 +121,7 @@ async def test_an_order_that_is_over_behind_a_lost_answer_is_found(target: Targe
     error = await _unknown(trader, trader.intent(**fields))
     if end == "refused" and not trader.truth.orders():
         return  # the exchange refused it at its door, so there is nothing to be found
-    (truth,) = trader.truth.orders()
+    truth = trader.only_order()
     if end == "canceled":
         target.control.cancel_order(truth.account_id, truth.id)
     found = await target.run(trader.venue.resolve_order(error))

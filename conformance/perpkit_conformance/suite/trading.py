@@ -147,6 +147,12 @@ class Trader:
         found = await target.run(venue.market(market or target.market))
         return cls(target, venue, found, account)
 
+    def only_order(self) -> exchange.Order:
+        """Return the one order that the ledger must have of the account."""
+        orders = list(self.truth.orders())
+        assert len(orders) == 1, f"the ledger must have one order of the account, it has {len(orders)}: {orders}"
+        return orders[0]
+
     @property
     def symbol(self) -> str:
         """The venue's own symbol of the market."""

@@ -1,16 +1,19 @@
-"""
-A pytest plugin for runs of the suite over a broken plugin: it notes which rules failed and how, and leaves out further
-tests of a rule that has failed already. The result goes to the file that PERPKIT_BANK_RESULT names.
-"""
+"""What a run of the suite over one plugin gave: which rules failed and how, and what each test passed through."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Generator
-from pathlib import Path
 
 import msgspec
 import pytest
+
+
+class Failure(msgspec.Struct):
+    """The first failure of a rule: the test, the kind of error and the first line of its message."""
+
+    test: str
+    kind: str
+    text: str
 
 
 class Result(msgspec.Struct):
@@ -18,51 +21,64 @@ class Result(msgspec.Struct):
     What a run gave.
 
     Attributes:
-        failed: For each failed rule the test, the kind of error and the first line of its message.
+        failed: The rules that failed.
         passed: Rules of which a test passed and none failed.
+        tests: How many passed.
+        seams: For each test what it passed through, where that was recorded.
+        finished: The run came to its end.
+        cpu_seconds: Processor time, of children too.
     """
 
-    failed: dict[str, tuple[str, str, str]] = msgspec.field(default_factory=dict)
+    failed: dict[str, Failure] = msgspec.field(default_factory=dict)
     passed: set[str] = msgspec.field(default_factory=set)
     tests: int = 0
+    seams: dict[str, set[str]] = msgspec.field(default_factory=dict)
     finished: bool = False
+    cpu_seconds: float = 0
 
 
-_result = Result()
-
-
-def _rule(item: pytest.Item) -> str:
+def rule_of(item: pytest.Item) -> str:
+    """Return the rule that a test proves."""
     mark = item.get_closest_marker("rule")
     return str(mark.args[0]) if mark is not None else ""
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Leave out what is decided."""
-    if _rule(item) in _result.failed:
-        pytest.skip("its rule has failed already")
+class Probe:
+    """A pytest plugin: it notes what comes, and leaves out further tests of a rule that has failed already."""
 
+    def __init__(self, seen: set[str] | None = None) -> None:
+        self.result = Result()
+        self._seen = seen
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item, call: pytest.CallInfo[None]
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Note what came of a test."""
-    report = yield
-    rule = _rule(item)
-    if report.failed and call.excinfo is not None:
-        text = str(call.excinfo.value).strip()
-        kind = call.excinfo.typename
-        _result.failed.setdefault(rule, (item.nodeid.rpartition("/")[2], kind, text.partition("\n")[0][:300]))
-        _result.passed.discard(rule)
-    elif report.when == "call" and report.passed:
-        _result.tests += 1
-        if rule not in _result.failed:
-            _result.passed.add(rule)
-    return report
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Leave out what is decided."""
+        if rule_of(item) in self.result.failed:
+            pytest.skip("its rule has failed already")
 
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Note what came of a test."""
+        report = yield
+        rule, result = rule_of(item), self.result
+        if report.failed and call.excinfo is not None:
+            text = str(call.excinfo.value).strip().partition("\n")[0][:300]
+            result.failed.setdefault(rule, Failure(item.nodeid.rpartition("/")[2], call.excinfo.typename, text))
+            result.passed.discard(rule)
+        elif report.when == "call" and report.passed:
+            result.tests += 1
+            if rule not in result.failed:
+                result.passed.add(rule)
+        return report
 
-def pytest_sessionfinish() -> None:
-    """Write the result."""
-    _result.finished = True
-    Path(os.environ["PERPKIT_BANK_RESULT"]).write_bytes(msgspec.json.encode(_result))
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Note what a test passes through."""
+        if self._seen is not None:
+            self._seen.clear()
+        done = yield
+        if self._seen is not None:
+            self.result.seams[item.nodeid] = set(self._seen)
+        return done

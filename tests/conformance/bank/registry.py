@@ -12,14 +12,14 @@ from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
-import msgspec
 from perpkit_conformance.__main__ import HERE
 
 from tests.conformance import bank
+from tests.conformance.bank.seams import seams_of
 
 SUITE = HERE / "suite"
-KNOCK_ON = Path(__file__).parent / "data" / "knock_on.json"
-GOOD = "perpkit.adapters.paradex.venue:ParadexVenue"
+GOOD = {"paradex": "perpkit.adapters.paradex.venue:ParadexVenue"}
+"""The good plugin of each venue that has broken ones, in a package of the venue's name beside this module."""
 
 P = TypeVar("P", bound=type)
 _bugs: dict[str, Bug] = {}
@@ -28,19 +28,22 @@ _bugs: dict[str, Bug] = {}
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bug:
     """
-    A broken plugin.
+    A broken plugin, or the good one.
 
     Attributes:
+        venue: Whose plugin it is.
         path: ``module:Class``, as ``--venue-plugin`` takes it.
         what: The bug, in a sentence.
-        rules: The rules that are there to catch it.
-        knock_on: Rules that fail with them, because they look at the same figures on another way.
+        rules: The rules that are there to catch it; none are of the good plugin.
+        knock_on: Rules that fail with them: what they look at really is wrong too.
         checks: Which checks of the catalogue it stands for.
         mistakes: Which of the founding mistakes (M1 to M22) it repeats.
         crashes: An error of Python itself, such as a NameError, is the bug.
+        seams: See :func:`tests.conformance.bank.seams.seams_of`.
     """
 
     name: str
+    venue: str
     path: str
     what: str
     rules: frozenset[str]
@@ -48,33 +51,35 @@ class Bug:
     checks: tuple[str, ...] = ()
     mistakes: tuple[str, ...] = ()
     crashes: bool = False
+    seams: frozenset[str] | None = None
 
     @property
-    def files(self) -> list[Path]:
-        """The suite's files that hold tests of its rules."""
-        return files_of(self.rules)
-
-    def must_fail(self, files: Iterable[Path]) -> frozenset[str]:
-        """Return every rule that must fail when these files are run."""
-        return (self.rules | self.knock_on) & rules_in(files)
+    def must_fail(self) -> frozenset[str]:
+        """Every rule that must fail."""
+        return self.rules | self.knock_on
 
 
-def broken(*, rules: str, checks: str, mistakes: str = "", crashes: bool = False) -> Callable[[P], P]:
+def broken(
+    *, rules: str, checks: str, knock_on: str = "", mistakes: str = "", crashes: bool = False
+) -> Callable[[P], P]:
     """Enter a plugin class into the bank; ids are separated by blanks."""
 
     def enter(plugin: P) -> P:
         name = plugin.__name__
         if name in _bugs:
             raise ValueError(f"two broken plugins are called {name}")
+        venue = plugin.__module__.removeprefix(f"{bank.__name__}.").partition(".")[0]
         _bugs[name] = Bug(
             name=name,
+            venue=venue,
             path=f"{plugin.__module__}:{name}",
             what=" ".join((inspect.getdoc(plugin) or "").split()),
             rules=frozenset(rules.split()),
-            knock_on=frozenset(_knock_on().get(name, ())) - frozenset(rules.split()),
+            knock_on=frozenset(knock_on.split()),
             checks=tuple(checks.split()),
             mistakes=tuple(mistakes.split()),
             crashes=crashes,
+            seams=seams_of(plugin, good_class(venue)),
         )
         return plugin
 
@@ -82,19 +87,27 @@ def broken(*, rules: str, checks: str, mistakes: str = "", crashes: bool = False
 
 
 @cache
-def bugs() -> tuple[Bug, ...]:
-    """Return every bug, by file and in the order in which it is written there."""
-    for each in pkgutil.walk_packages(bank.__path__, f"{bank.__name__}."):
-        last = each.name.rpartition(".")[2]
-        if last not in {"run", "probe", "registry", "tamper"} and not last.startswith("test_"):
-            importlib.import_module(each.name)
-    return tuple(_bugs.values())
+def good_class(venue: str) -> type:
+    """Return the good plugin of a venue."""
+    module, _, name = GOOD[venue].partition(":")
+    found: type = getattr(importlib.import_module(module), name)
+    return found
+
+
+def the_good(venue: str) -> Bug:
+    """Return the good plugin of a venue in the shape of a broken one: it must fail nothing."""
+    name = GOOD[venue].partition(":")[2]
+    return Bug(name=name, venue=venue, path=GOOD[venue], what="The good plugin.", rules=frozenset())
 
 
 @cache
-def _knock_on() -> dict[str, list[str]]:
-    known: dict[str, list[str]] = msgspec.json.decode(KNOCK_ON.read_bytes())
-    return known
+def bugs() -> tuple[Bug, ...]:
+    """Return every bug, by venue and file and in the order in which it is written there."""
+    for venue in GOOD:
+        package = importlib.import_module(f"{bank.__name__}.{venue}")
+        for each in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            importlib.import_module(each.name)
+    return tuple(_bugs.values())
 
 
 @cache
@@ -105,7 +118,7 @@ def _rules_by_file() -> dict[Path, frozenset[str]]:
     return found
 
 
-def tested_rules() -> frozenset[str]:
+def rules_with_tests() -> frozenset[str]:
     """Return every rule that a test of the suite proves without a real venue."""
     return frozenset().union(*(rules for path, rules in _rules_by_file().items() if path.name != "test_live.py"))
 

@@ -1,4 +1,4 @@
-"""How the good plugin is spoiled: its stream's words, its requests and its answers, each changed in one place."""
+"""How a good plugin is spoiled, whatever its venue: its stream's words, its requests and its answers."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Any
 
 import msgspec
 
-from perpkit.adapters.paradex.stream import ParadexStream
-from perpkit.adapters.paradex.venue import ParadexVenue
-from perpkit.core.hookspecs import hookimpl
-from perpkit.core.models import Event, Subscription
+from perpkit.core.models import Event
 from perpkit.core.streams.protocol import Data, Frame, Incoming
 from perpkit.core.transport.http import HttpReply
+
+Request = tuple[str, str, dict[str, Any]]
+"""Method, path, and the rest of a request as ``HttpClient.request`` takes it."""
 
 
 class TamperedStream:
     """The good stream. What a bug changes, its subclass overrides; the rest is handed on."""
 
-    def __init__(self, good: ParadexStream, plugin: Any) -> None:
+    def __init__(self, good: Any, plugin: Any) -> None:
         self.good = good
         self.plugin = plugin
 
@@ -42,17 +42,6 @@ class TamperedStream:
         return event
 
 
-class StreamPlugin(ParadexVenue):
-    """A plugin whose stream is spoiled; a subclass names the stream's class."""
-
-    stream_type: type[TamperedStream] = TamperedStream
-
-    @hookimpl
-    def open_stream(self, channels: Sequence[Subscription]) -> Any:
-        """Return the spoiled words."""
-        return self.stream_type(super().open_stream(channels), self)
-
-
 class TamperedHttp:
     """The HTTP client of the good plugin, with requests and answers changed on the way."""
 
@@ -60,7 +49,7 @@ class TamperedHttp:
         self,
         good: Any,
         *,
-        request: Callable[[str, str, dict[str, Any]], tuple[str, str, dict[str, Any]]] | None = None,
+        request: Callable[[str, str, dict[str, Any]], Request] | None = None,
         reply: Callable[[str, str, HttpReply], HttpReply] | None = None,
     ) -> None:
         self._good = good
@@ -76,20 +65,3 @@ class TamperedHttp:
             method, path, given = self._request(method, path, given)
         reply: HttpReply = await self._good.request(method, path, **given)
         return reply if self._reply is None else self._reply(method, path, reply)
-
-
-class WirePlugin(ParadexVenue):
-    """A plugin whose requests or answers are spoiled; a subclass overrides ``sent`` or ``came``."""
-
-    def __init__(self, context: Any) -> None:
-        super().__init__(context)
-        rest: Any = self._rest
-        rest._http = TamperedHttp(rest._http, request=self.sent, reply=self.came)
-
-    def sent(self, method: str, path: str, given: dict[str, Any]) -> tuple[str, str, dict[str, Any]]:
-        """Return method, path and the rest of a request as the broken plugin sends them."""
-        return method, path, given
-
-    def came(self, method: str, path: str, reply: HttpReply) -> HttpReply:
-        """Return an answer as the broken plugin reads it."""
-        return reply

@@ -10,7 +10,7 @@ from tests.conformance.bank.registry import broken
 
 @broken(rules="hooks-register", checks="ST2")
 class MisspeltHook(ParadexVenue):
-    """Misspells a hook."""
+    """Misspells the name of a hook, so that nobody calls it."""
 
     @hookimpl
     async def fetch_balence(self) -> list[Balance]:

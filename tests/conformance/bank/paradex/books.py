@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cached_property
 
 from perpkit.core.errors import DecodeError
 from perpkit.core.models import BookDelta, BookSnapshot, Event
 from perpkit.core.streams.protocol import Frame, Incoming
+from tests.conformance.bank.paradex.shapes import StreamPlugin
 from tests.conformance.bank.registry import broken
-from tests.conformance.bank.tamper import StreamPlugin, TamperedStream
+from tests.conformance.bank.tamper import TamperedStream
 
 
 class _Halved(TamperedStream):
@@ -19,7 +21,12 @@ class _Halved(TamperedStream):
         return event
 
 
-@broken(rules="book-equals-the-exchanges", checks="BK1 BK3")
+@broken(
+    rules="book-equals-the-exchanges",
+    knock_on="book-counter-restarts book-empty-sides book-gap-is-noticed book-levels-are-exact "
+    "book-order-of-messages book-sides-are-sorted book-snapshot-replaces",
+    checks="BK1 BK3",
+)
 class DeltaMisread(StreamPlugin):
     """Takes a level's new size for something else than its size."""
 
@@ -31,7 +38,7 @@ class _NoPrevious(TamperedStream):
         return event.replace(previous_sequence=None) if isinstance(event, BookDelta) else event
 
 
-@broken(rules="book-gap-is-noticed", checks="BK2")
+@broken(rules="book-gap-is-noticed", knock_on="book-counter-restarts book-order-of-messages", checks="BK2")
 class GapsUnnoticed(StreamPlugin):
     """Does not say which update a change follows."""
 
@@ -51,15 +58,19 @@ class _Additive(TamperedStream):
         return event
 
 
-@broken(rules="book-snapshot-replaces", checks="BK4")
+@broken(
+    rules="book-snapshot-replaces",
+    knock_on="book-counter-restarts book-gap-is-noticed book-order-of-messages",
+    checks="BK4",
+)
 class LaterSnapshotsAdded(StreamPlugin):
     """Lays a later snapshot over the book as if it were a change."""
 
     stream_type = _Additive
 
-    def __init__(self, context) -> None:
-        super().__init__(context)
-        self.seen: set[str] = set()
+    @cached_property
+    def seen(self) -> set[str]:
+        return set()
 
 
 class _NoRemovals(TamperedStream):
@@ -70,9 +81,14 @@ class _NoRemovals(TamperedStream):
         return event
 
 
-@broken(rules="book-levels-are-exact", checks="BK5")
+@broken(
+    rules="book-levels-are-exact",
+    knock_on="book-counter-restarts book-empty-sides book-equals-the-exchanges book-order-of-messages "
+    "book-sides-are-sorted",
+    checks="BK5",
+)
 class LevelsNeverLeave(StreamPlugin):
-    """Ignores removals."""
+    """Keeps levels of the book that the venue has removed."""
 
     stream_type = _NoRemovals
 
@@ -84,7 +100,7 @@ class _NoSequence(TamperedStream):
         return event.replace(sequence=None) if isinstance(event, BookSnapshot) else event
 
 
-@broken(rules="book-order-of-messages", checks="BK6")
+@broken(rules="book-order-of-messages", knock_on="book-counter-restarts book-gap-is-noticed", checks="BK6")
 class OldDeltasReplayed(StreamPlugin):
     """Leaves the numbers of updates away, so that old and repeated ones are applied again."""
 
@@ -98,7 +114,14 @@ class _Doubled(TamperedStream):
         return event
 
 
-@broken(rules="book-sides-are-sorted", checks="BK7")
+@broken(
+    rules="book-sides-are-sorted",
+    knock_on="book-counter-restarts book-empty-sides book-equals-the-exchanges book-gap-is-noticed "
+    "book-levels-are-exact book-order-of-messages book-snapshot-replaces consumers-share-a-subscription "
+    "no-auth-across-redirects schema-changes-survive slow-consumers-are-told subscriptions-yield "
+    "timestamps-plausible unknown-enum-values-survive",
+    checks="BK7",
+)
 class BidsAmongTheAsks(StreamPlugin):
     """Appends bids to asks."""
 
@@ -112,7 +135,7 @@ class _NeedsBoth(TamperedStream):
         return event
 
 
-@broken(rules="book-empty-sides", checks="BK8")
+@broken(rules="book-empty-sides", knock_on="sizes-are-base-units", checks="BK8")
 class EmptySideRefused(StreamPlugin):
     """Can't read a book with an empty side."""
 

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 
+import aiohttp
 import msgspec
 
+from perpkit.adapters.paradex import endpoints
 from perpkit.adapters.paradex.venue import ParadexVenue
-from perpkit.core.errors import AuthError, RateLimitError
+from perpkit.core.errors import AuthError
 from perpkit.core.hookspecs import hookimpl
 from perpkit.core.models import Event, Fill, Order, Position, Subscription, Trade
-from perpkit.core.streams.protocol import Data, Frame, Incoming, Refusal, StreamEndpoint, StreamTraits, Topic
+from perpkit.core.streams.protocol import Data, Frame, Incoming, StreamEndpoint, StreamTraits, Topic
 from perpkit.core.transport.redact import Secret
+from tests.conformance.bank.paradex.shapes import StreamPlugin
 from tests.conformance.bank.registry import broken
-from tests.conformance.bank.tamper import StreamPlugin, TamperedStream
+from tests.conformance.bank.tamper import TamperedStream
 
 
 class _OtherPath(TamperedStream):
@@ -27,7 +32,15 @@ class _OtherPath(TamperedStream):
         return replace(good, url=good.url.rsplit("/", 1)[0] + "/ws")
 
 
-@broken(rules="frames-follow-the-contract subscriptions-yield", checks="PU1", mistakes="M7")
+@broken(
+    rules="frames-follow-the-contract subscriptions-yield",
+    knock_on="close-stays-closed consumer-errors-stay-local consumers-share-a-subscription odd-frames-are-ignored "
+    "old-never-overwrites-new public-events-once-and-in-order ready-after-snapshot "
+    "reconnect-loses-nothing requests-follow-the-contract resync-repeats-nothing silent-death-is-noticed "
+    "slow-consumers-are-told snapshot-semantics tokens-roll-over",
+    checks="PU1",
+    mistakes="M7",
+)
 class StreamAtTheWrongAddress(StreamPlugin):
     """Looks for the streams at a path where none are."""
 
@@ -39,7 +52,15 @@ class _OtherEnvelope(TamperedStream):
         return msgspec.json.encode({"type": "subscribe", "channels": [topic.name]}).decode()
 
 
-@broken(rules="frames-follow-the-contract subscriptions-yield", checks="PU1", mistakes="M8")
+@broken(
+    rules="frames-follow-the-contract subscriptions-yield",
+    knock_on="close-stays-closed consumer-errors-stay-local consumers-share-a-subscription odd-frames-are-ignored "
+    "old-never-overwrites-new public-events-once-and-in-order ready-after-snapshot "
+    "reconnect-loses-nothing resync-repeats-nothing silent-death-is-noticed slow-consumers-are-told "
+    "snapshot-semantics tokens-roll-over",
+    checks="PU1",
+    mistakes="M8",
+)
 class SubscribesInAnotherTongue(StreamPlugin):
     """Subscribes by ``{"type": "subscribe"}`` where the venue speaks JSON-RPC."""
 
@@ -59,23 +80,33 @@ class _NoTrades(TamperedStream):
         return None if isinstance(event, Trade) else event
 
 
-@broken(rules="subscriptions-yield", checks="PU1")
+@broken(
+    rules="subscriptions-yield",
+    knock_on="consumers-share-a-subscription odd-frames-are-ignored public-events-once-and-in-order "
+    "silent-death-is-noticed",
+    checks="PU1",
+)
 class NoTradesEver(StreamPlugin):
     """Drops what comes on a channel that it claims, without an error."""
 
     stream_type = _NoTrades
 
 
-class _Stays(TamperedStream):
-    def unsubscribe(self, topic: Topic, request_id: int) -> Frame:
-        return self.good.subscribe(topic, request_id)
+class _OtherName(TamperedStream):
+    def topics(self, subscription: Subscription) -> Sequence[Topic]:
+        topics = self.good.topics(subscription)
+        self.plugin.asked += 1
+        if self.plugin.asked == 1 or not topics[0].name.startswith(("trades.", "order_book.")):
+            return topics
+        return [replace(topics[0], name=topics[0].name.replace("@100ms", "@50ms").replace("trades.BTC-USD-PERP", "trades.ALL"))]  # fmt: skip  # noqa: E501
 
 
 @broken(rules="consumers-share-a-subscription", checks="PU2")
-class NeverUnsubscribes(StreamPlugin):
-    """Stays subscribed to what nobody follows any more."""
+class OtherNameForTheSecond(StreamPlugin):
+    """Subscribes a second consumer of a channel to another feed of the same."""
 
-    stream_type = _Stays
+    stream_type = _OtherName
+    asked = 0
 
 
 class _NewTradeIds(TamperedStream):
@@ -85,7 +116,7 @@ class _NewTradeIds(TamperedStream):
         return event.replace(trade_id=f"{next(self._numbers)}") if isinstance(event, Trade) else event
 
 
-@broken(rules="public-events-once-and-in-order", checks="PU3")
+@broken(rules="public-events-once-and-in-order", knock_on="odd-frames-are-ignored", checks="PU3")
 class TradesNumberedAnew(StreamPlugin):
     """Numbers trades itself, so that nobody sees which came twice."""
 
@@ -118,18 +149,36 @@ class OddFramesCrash(StreamPlugin):
     stream_type = _ObjectsOnly
 
 
-class _AskMeLater(TamperedStream):
-    def changed(self, incoming: Incoming) -> Incoming:
-        if isinstance(incoming, Refusal) and isinstance(incoming.error, AuthError):
-            return replace(incoming, error=RateLimitError("try again"))
-        return incoming
+class _Hammering:
+    """Asks again at once when a sign-in is refused."""
+
+    def __init__(self, good: Any) -> None:
+        self._good = good
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._good, name)
+
+    async def token(self) -> Secret:
+        for _ in range(30):
+            with contextlib.suppress(AuthError):
+                return await self._good.token()
+        return await self._good.token()
 
 
 @broken(rules="refused-sign-in-is-typed", checks="PV2")
-class RefusedSignInRepeated(StreamPlugin):
-    """Takes a refused sign-in for something that passes, and tries again."""
+class RefusedSignInHammered(ParadexVenue):
+    """Asks again at once when a sign-in is refused, thirty times."""
 
-    stream_type = _AskMeLater
+    @classmethod
+    def seams(cls) -> frozenset[str]:
+        """What is changed in the session is reached by these alone."""
+        return frozenset({endpoints.AUTH})
+
+    def __init__(self, context: Any) -> None:
+        super().__init__(context)
+        if self._session.tokens is not None:
+            session: Any = self._session
+            session.tokens = session.rest.tokens = _Hammering(session.tokens)
 
 
 class _FirstToken:
@@ -156,7 +205,11 @@ class StreamKeepsItsFirstToken(ParadexVenue):
         return stream
 
 
-@broken(rules="reconnect-loses-nothing sockets-fail-typed", checks="PV4 FT2")
+@broken(
+    rules="reconnect-loses-nothing sockets-fail-typed",
+    knock_on="odd-frames-are-ignored soak-stays-bounded subscriptions-yield tokens-roll-over",
+    checks="PV4 FT2",
+)
 class PastFillsNeverRead(ParadexVenue):
     """Answers with no fills when it is asked for those since a time."""
 
@@ -183,11 +236,29 @@ class _Undated(TamperedStream):
         return event.replace(sequence=None, updated_at=None) if isinstance(event, Order) else event
 
 
-@broken(rules="old-never-overwrites-new", checks="PV6")
+@broken(rules="resync-repeats-nothing", checks="PV5")
 class UpdatesUndated(StreamPlugin):
-    """Leaves numbers and times away from the updates of orders."""
+    """Leaves numbers and times away from the updates of orders, so that what is read again looks like news."""
 
     stream_type = _Undated
+
+
+class _FirstState(TamperedStream):
+    def event(self, event: Event) -> Event | None:
+        if isinstance(event, Order):
+            return self.plugin.first.setdefault(event.venue_order_id, event)
+        return event
+
+
+@broken(rules="old-never-overwrites-new", checks="PV6")
+class FirstStateForEver(StreamPlugin):
+    """Streams the first state of an order again with each of its updates."""
+
+    stream_type = _FirstState
+
+    @cached_property
+    def first(self) -> dict[str | None, Order]:
+        return {}
 
 
 class _EachIsAll(TamperedStream):
@@ -204,7 +275,7 @@ class OneUpdateTakenForAll(StreamPlugin):
     stream_type = _EachIsAll
 
 
-@broken(rules="close-stays-closed", checks="PV8")
+@broken(rules="close-stays-closed opens-and-closes", checks="PV8 ST1")
 class KeepsAskingAfterClose(ParadexVenue):
     """Starts a task that asks for the state for ever, and does not end it."""
 
@@ -215,15 +286,8 @@ class KeepsAskingAfterClose(ParadexVenue):
         self._asking = asyncio.create_task(self._ask(), name="perpkit state")
 
     async def _ask(self) -> None:
-        while True:
-            await self._clock.sleep(30)
-            await super().check_health()
-
-
-@broken(rules="opens-and-closes", checks="ST1 PV8")
-class NeverClosesItsPool(ParadexVenue):
-    """Leaves its connections open."""
-
-    @hookimpl
-    async def stop(self) -> None:
-        """See the class."""
+        async with aiohttp.ClientSession() as own:
+            while True:
+                await self._clock.sleep(30)
+                async with own.get(f"{self._settings.rest_base}/system/state") as answer:
+                    await answer.read()

@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 import aiohttp
@@ -19,13 +20,16 @@ from perpkit.core.hookspecs import hookimpl
 from perpkit.core.models import BookDelta, Event, Fill, Market, Position, Subscription, Ticker
 from perpkit.core.streams.protocol import StreamEndpoint, Topic
 from perpkit.core.transport.http import HttpReply
+from tests.conformance.bank.paradex.shapes import StreamPlugin, WirePlugin
 from tests.conformance.bank.registry import broken
-from tests.conformance.bank.tamper import StreamPlugin, TamperedStream, WirePlugin
+from tests.conformance.bank.tamper import TamperedStream
 
 
 @broken(rules="any-spelling-of-a-number", checks="FT6")
 class ExponentDropped(WirePlugin):
     """Reads the digits of a number and leaves its exponent."""
+
+    paths = ("/account", "/balance", "/positions", "/fills", "/orders")
 
     def came(self, method: str, path: str, reply: HttpReply) -> HttpReply:
         """See the class."""
@@ -39,7 +43,13 @@ class _NewFillIds(TamperedStream):
         return event.replace(fill_id=f"{event.fill_id}-{next(self._numbers)}") if isinstance(event, Fill) else event
 
 
-@broken(rules="message-disorder-is-harmless fills-exactly-once", checks="FT5 FL1")
+@broken(
+    rules="message-disorder-is-harmless fills-exactly-once",
+    knock_on="fees-are-the-ledgers fill-kinds-are-typed fill-side-is-ours fills-around-acknowledgements "
+    "liquidations-are-labelled odd-frames-are-ignored random-histories-agree resync-repeats-nothing "
+    "sizes-are-base-units slow-consumers-are-told soak-stays-bounded sockets-fail-typed",
+    checks="FT5 FL1",
+)
 class FillsNumberedAnew(StreamPlugin):
     """Numbers fills itself, so that nobody sees which came twice."""
 
@@ -54,15 +64,20 @@ class _OnceOnly(TamperedStream):
         return await self.good.endpoint(connection)
 
 
-@broken(rules="reconnect-loses-nothing", checks="PV4")
+@broken(
+    rules="reconnect-loses-nothing",
+    knock_on="cancellation-is-safe close-stays-closed consumer-errors-stay-local public-events-once-and-in-order "
+    "random-histories-agree resync-repeats-nothing silent-death-is-noticed unknown-enum-values-survive",
+    checks="PV4",
+)
 class ConnectsOnlyOnce(StreamPlugin):
     """Believes that a lost connection is still there, and makes no other."""
 
     stream_type = _OnceOnly
 
-    def __init__(self, context: Any) -> None:
-        super().__init__(context)
-        self.connected: set[str] = set()
+    @cached_property
+    def connected(self) -> set[str]:
+        return set()
 
 
 class _FullCache(TamperedStream):
@@ -70,15 +85,15 @@ class _FullCache(TamperedStream):
         return event if not isinstance(event, Fill) or self.plugin.is_new(event) else None
 
 
-@broken(rules="soak-stays-bounded", checks="FT8")
+@broken(rules="soak-stays-bounded", knock_on="fill-pages-are-complete", checks="FT8")
 class CacheFullAndDeaf(StreamPlugin):
     """Drops every fill that it does not know once its cache of fifty is full."""
 
     stream_type = _FullCache
 
-    def __init__(self, context: Any) -> None:
-        super().__init__(context)
-        self.known: set[str] = set()
+    @cached_property
+    def known(self) -> set[str]:
+        return set()
 
     def is_new(self, fill: Fill) -> bool:
         """Tell whether there is room for a fill."""
@@ -113,9 +128,15 @@ class FillsDroppedUnderLoad(StreamPlugin):
 
 @broken(rules="ready-after-snapshot", checks="PV1")
 class FirstReadIsEmpty(ParadexVenue):
-    """Shows an empty cache while it is still being filled."""
+    """Shows an empty cache while it is still being filled for a stream that has just been opened."""
 
-    _warm = False
+    _warm = True
+
+    @hookimpl
+    def open_stream(self, channels: Sequence[Subscription]) -> Any:
+        """See the class."""
+        self._warm = False
+        return super().open_stream(channels)
 
     @hookimpl
     async def fetch_positions(self) -> list[Position]:
@@ -162,14 +183,14 @@ class _ConnectionEach(TamperedStream):
         return await self.good.sign_in(connection.partition("/")[0], request_id)
 
 
-@broken(rules="socket-limits-are-kept", checks="RL5")
+@broken(rules="socket-limits-are-kept", knock_on="message-disorder-is-harmless random-histories-agree", checks="RL5")
 class ConnectionForEachChannel(StreamPlugin):
     """Opens a connection for each channel."""
 
     stream_type = _ConnectionEach
 
 
-@broken(rules="no-auth-across-redirects", checks="SE2")
+@broken(rules="no-auth-across-redirects", knock_on="all-traffic-is-seen", checks="SE2")
 class FollowsRedirects(ParadexVenue):
     """Has a client of its own, which goes where it is sent."""
 

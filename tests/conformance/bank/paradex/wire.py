@@ -10,26 +10,27 @@ import aiohttp
 from perpkit.adapters.paradex.venue import ParadexVenue
 from perpkit.core.hookspecs import hookimpl
 from perpkit.core.models import Market, TradingFees, VenueHealth
+from tests.conformance.bank.paradex.shapes import WirePlugin
 from tests.conformance.bank.registry import broken
-from tests.conformance.bank.tamper import WirePlugin
+from tests.conformance.bank.tamper import Request
 
 
-@broken(rules="requests-follow-the-contract", checks="OR1", mistakes="M4")
+@broken(rules="requests-follow-the-contract", knock_on="frames-follow-the-contract", checks="OR1", mistakes="M4")
 class WrongParameterValue(WirePlugin):
     """Asks for fills of the kind ``perp``, where the contract has ``PERP``."""
 
-    def sent(self, method: str, path: str, given: dict[str, Any]) -> tuple[str, str, dict[str, Any]]:
+    paths = ("/fills",)
+
+    def sent(self, method: str, path: str, given: dict[str, Any]) -> Request:
         """See the class."""
-        if path == "/fills":
-            given["params"] = {**given["params"], "asset_kind": "perp"}
-        return method, path, given
+        return method, path, {**given, "params": {**given["params"], "asset_kind": "perp"}}
 
 
-@broken(rules="requests-follow-the-contract", checks="OR1", mistakes="M4")
+@broken(rules="requests-follow-the-contract", knock_on="frames-follow-the-contract", checks="OR1", mistakes="M4")
 class WrongParameterName(WirePlugin):
     """Asks for pages by ``limit``, where the contract has ``page_size``."""
 
-    def sent(self, method: str, path: str, given: dict[str, Any]) -> tuple[str, str, dict[str, Any]]:
+    def sent(self, method: str, path: str, given: dict[str, Any]) -> Request:
         """See the class."""
         if "page_size" in given.get("params", ()):
             params = dict(given["params"])
@@ -41,12 +42,20 @@ class WrongParameterName(WirePlugin):
 class EndpointThatNeverWas(WirePlugin):
     """Asks ``/system/health``, which does not exist, for the state."""
 
-    def sent(self, method: str, path: str, given: dict[str, Any]) -> tuple[str, str, dict[str, Any]]:
+    paths = ("/system/state",)
+
+    def sent(self, method: str, path: str, given: dict[str, Any]) -> Request:
         """See the class."""
-        return method, path.replace("/system/state", "/system/health"), given
+        return method, "/system/health", given
 
 
-@broken(rules="answers-have-their-type", checks="OR1", mistakes="M6", crashes=True)
+@broken(
+    rules="answers-have-their-type",
+    knock_on="hooks-are-async models-hold-no-float no-placeholders",
+    checks="OR1",
+    mistakes="M6",
+    crashes=True,
+)
 class HelperThatNeverWas(ParadexVenue):
     """Calls a helper function of a name that does not exist."""
 
@@ -60,11 +69,11 @@ class HelperThatNeverWas(ParadexVenue):
 class TokenInTheWrongHeader(WirePlugin):
     """Puts the token of one request into a header that the venue does not read."""
 
-    def sent(self, method: str, path: str, given: dict[str, Any]) -> tuple[str, str, dict[str, Any]]:
+    paths = ("/account/info",)
+
+    def sent(self, method: str, path: str, given: dict[str, Any]) -> Request:
         """See the class."""
-        if path == "/account/info":
-            given["headers"] = {"X-Auth-Token": given["headers"]["Authorization"]}
-        return method, path, given
+        return method, path, {**given, "headers": {"X-Auth-Token": given["headers"]["Authorization"]}}
 
 
 @broken(rules="all-traffic-is-seen", checks="SE1 RL1")

@@ -31,8 +31,9 @@ from perpkit.core.models import (
     OrderType,
     TimeInForce,
 )
+from tests.conformance.bank.paradex.shapes import StreamPlugin, WirePlugin
 from tests.conformance.bank.registry import broken
-from tests.conformance.bank.tamper import StreamPlugin, TamperedStream, WirePlugin
+from tests.conformance.bank.tamper import Request, TamperedStream
 
 
 class _Intent(ParadexVenue):
@@ -118,7 +119,9 @@ class SlippageIgnored(_Intent):
 class SentIsNotSigned(WirePlugin):
     """Rounds the size to two places after it was signed."""
 
-    def sent(self, method: str, path: str, given: dict[str, Any]) -> tuple[str, str, dict[str, Any]]:
+    paths = ("/orders",)
+
+    def sent(self, method: str, path: str, given: dict[str, Any]) -> Request:
         """See the class."""
         if method == "POST" and path == "/orders":
             body = msgspec.json.decode(given["body"])
@@ -128,7 +131,7 @@ class SentIsNotSigned(WirePlugin):
         return method, path, given
 
 
-@broken(rules="sizes-never-grow", checks="OR4")
+@broken(rules="sizes-never-grow", knock_on="signed-is-sent", checks="OR4")
 class SizeRoundedUp(_Intent):
     """Rounds sizes up to ten steps of the market's."""
 
@@ -138,7 +141,7 @@ class SizeRoundedUp(_Intent):
         return intent.replace(size=-(-intent.size // step) * step)
 
 
-@broken(rules="client-ids-are-echoed", checks="OR5")
+@broken(rules="client-ids-are-echoed", knock_on="batches-answer-per-item", checks="OR5")
 class ClientIdCut(_Intent):
     """Cuts our id of an order at 18 characters."""
 
@@ -157,7 +160,7 @@ class ClientIdNotOnFills(ParadexVenue):
         return [each.replace(client_order_id=None) for each in await super().fetch_fills(market, since, until, limit)]
 
 
-@broken(rules="same-id-is-one-order", checks="OR6")
+@broken(rules="same-id-is-one-order", knock_on="lost-reply-is-unknown not-sent-is-safe", checks="OR6")
 class NewIdEachTime(_Intent):
     """Sends each order under an id of its own making."""
 
@@ -187,9 +190,18 @@ class WindowForgotten(_Intent):
         return intent.replace(accept_within=None)
 
 
-@broken(rules="nonces-survive-concurrency", checks="OR20")
+@broken(
+    rules="nonces-survive-concurrency",
+    knock_on="bad-answers-are-unknown lost-reply-is-unknown rejections-say-why same-id-is-one-order",
+    checks="OR20",
+)
 class SameStampTwice(ParadexVenue):
     """Stamps each order with the clock's millisecond, also the second of one millisecond."""
+
+    @classmethod
+    def seams(cls) -> frozenset[str]:
+        """What is changed in the session is reached by these alone."""
+        return frozenset({"place_order", "place_orders", "amend_order"})
 
     def __init__(self, context: Any) -> None:
         super().__init__(context)
@@ -220,7 +232,7 @@ class AmendKeepsThePrice(ParadexVenue):
 # What is said of the outcome
 
 
-@broken(rules="lost-reply-is-unknown", checks="OR7")
+@broken(rules="lost-reply-is-unknown", knock_on="bad-answers-are-unknown same-id-is-one-order", checks="OR7")
 class TimeoutIsRejection(_Outcome):
     """Takes an order whose answer is lost for refused."""
 
@@ -229,7 +241,7 @@ class TimeoutIsRejection(_Outcome):
         return OrderRejectedError(str(error)) if isinstance(error, OutcomeUnknownError) else error
 
 
-@broken(rules="lost-reply-is-unknown", checks="OR7 OR6")
+@broken(rules="lost-reply-is-unknown", knock_on="bad-answers-are-unknown same-id-is-one-order", checks="OR7 OR6")
 class RepeatedUnderANewId(ParadexVenue):
     """Sends an order again, under a new id, when its answer is lost."""
 
@@ -251,7 +263,7 @@ class EverythingIsUnknown(_Outcome):
         return OutcomeUnknownError(str(error)) if isinstance(error, NotSentError) else error
 
 
-@broken(rules="bad-answers-are-unknown", checks="OR9")
+@broken(rules="bad-answers-are-unknown", knock_on="lost-reply-is-unknown same-id-is-one-order", checks="OR9")
 class BadAnswerTakenForYes(ParadexVenue):
     """Takes any answer that can't be read for an order that stands."""
 
@@ -268,7 +280,7 @@ class BadAnswerTakenForYes(ParadexVenue):
             )  # fmt: skip
 
 
-@broken(rules="rejections-say-why", checks="OR10")
+@broken(rules="rejections-say-why", knock_on="same-id-is-one-order", checks="OR10")
 class RejectionWithoutAReason(_Outcome):
     """Says no and keeps the reason to itself."""
 
@@ -291,7 +303,7 @@ class LateRefusalStreamedAsCancel(StreamPlugin):
     stream_type = _RefusedIsCanceled
 
 
-@broken(rules="rejections-say-why", checks="OR10 OR11")
+@broken(rules="rejections-say-why", knock_on="lost-reply-is-unknown", checks="OR10 OR11")
 class LateRefusalLooksCanceled(_Status):
     """Shows an order that was refused after its acceptance as canceled, without a reason."""
 
@@ -302,7 +314,13 @@ class LateRefusalLooksCanceled(_Status):
         return order
 
 
-@broken(rules="status-map-is-total", checks="OR12", mistakes="M2")
+@broken(
+    rules="status-map-is-total",
+    knock_on="amends-are-exact batches-answer-per-item cancels-are-typed market-orders-are-bounded "
+    "order-types-take-effect partial-fill-then-cancel reduce-only-never-opens",
+    checks="OR12",
+    mistakes="M2",
+)
 class StatusIsAConstant(_Status):
     """Shows every order as open."""
 
@@ -311,7 +329,13 @@ class StatusIsAConstant(_Status):
         return order.replace(status=OrderStatus.OPEN)
 
 
-@broken(rules="status-map-is-total", checks="OR12", mistakes="M17")
+@broken(
+    rules="status-map-is-total",
+    knock_on="amends-are-exact batches-answer-per-item cancels-are-typed market-orders-are-bounded "
+    "order-types-take-effect reduce-only-never-opens",
+    checks="OR12",
+    mistakes="M17",
+)
 class ClosedIsCanceled(_Status):
     """Reads an order that is closed as canceled, also when it was filled."""
 
@@ -320,7 +344,12 @@ class ClosedIsCanceled(_Status):
         return order.replace(status=OrderStatus.CANCELED) if order.status is OrderStatus.FILLED else order
 
 
-@broken(rules="status-map-is-total", checks="OR12 ST7", mistakes="M17")
+@broken(
+    rules="status-map-is-total",
+    knock_on="amends-are-exact order-types-take-effect",
+    checks="OR12 ST7",
+    mistakes="M17",
+)
 class WaitingReadAsFailed(_Status):
     """Takes a status that it does not expect, of an order that waits for its trigger, for a failure."""
 
@@ -331,7 +360,12 @@ class WaitingReadAsFailed(_Status):
         return order
 
 
-@broken(rules="partial-fill-then-cancel", checks="OR13", mistakes="M17")
+@broken(
+    rules="partial-fill-then-cancel",
+    knock_on="market-orders-are-bounded order-types-take-effect status-map-is-total",
+    checks="OR13",
+    mistakes="M17",
+)
 class CanceledReadAsFilled(_Status):
     """Shows a canceled order with fills as filled."""
 
@@ -342,7 +376,11 @@ class CanceledReadAsFilled(_Status):
         return order
 
 
-@broken(rules="partial-fill-then-cancel", checks="OR13")
+@broken(
+    rules="partial-fill-then-cancel",
+    knock_on="market-orders-are-bounded order-types-take-effect reduce-only-never-opens status-map-is-total",
+    checks="OR13",
+)
 class CanceledLosesItsFill(_Status):
     """Forgets what a canceled order had filled."""
 

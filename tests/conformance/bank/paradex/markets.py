@@ -24,7 +24,11 @@ class _Listing(ParadexVenue):
         return [self.listed(each) for each in await super().fetch_markets()]
 
 
-@broken(rules="symbols-are-a-bijection", checks="MK1")
+@broken(
+    rules="symbols-are-a-bijection",
+    knock_on="funding-payments-exactly-once random-histories-agree schema-changes-survive",
+    checks="MK1",
+)
 class SettledInTheQuote(_Listing):
     """Takes the quote currency for the one that PnL is paid in."""
 
@@ -44,7 +48,7 @@ class MultiplierLost(_Listing):
         return market.replace(instrument=own.replace(underlying=own.base, multiplier=Decimal(1)))
 
 
-@broken(rules="market-rules-are-exact", checks="MK4", mistakes="M18")
+@broken(rules="market-rules-are-exact", knock_on="listings-refresh ratios-are-fractions", checks="MK4", mistakes="M18")
 class FeesAreConstants(_Listing):
     """Has the fees as constants in its code."""
 
@@ -53,7 +57,7 @@ class FeesAreConstants(_Listing):
         return market.replace(maker_fee=Decimal(0), taker_fee=Decimal("0.0003"))
 
 
-@broken(rules="market-rules-are-exact", checks="MK4 PS6", mistakes="M18")
+@broken(rules="market-rules-are-exact", knock_on="bad-rows-are-skipped", checks="MK4 PS6", mistakes="M18")
 class LeverageTableInCode(_Listing):
     """Has the highest leverage as a constant in its code."""
 
@@ -62,7 +66,11 @@ class LeverageTableInCode(_Listing):
         return market.replace(max_leverage=Decimal(50))
 
 
-@broken(rules="market-rules-are-exact quantized-orders-are-accepted", checks="MK4 MK5")
+@broken(
+    rules="market-rules-are-exact quantized-orders-are-accepted",
+    knock_on="bad-rows-are-skipped listings-refresh",
+    checks="MK4 MK5",
+)
 class NoMinimumNotional(_Listing):
     """Does not read the least notional of an order."""
 
@@ -71,7 +79,7 @@ class NoMinimumNotional(_Listing):
         return market.replace(min_notional=None)
 
 
-@broken(rules="market-rules-are-exact", checks="MK4 MK5")
+@broken(rules="market-rules-are-exact", knock_on="bad-rows-are-skipped listings-refresh", checks="MK4 MK5")
 class NoPriceBand(_Listing):
     """Does not read how far from the index a price may be."""
 
@@ -104,7 +112,7 @@ class OneBadRowStopsAll(ParadexVenue):
         return [decode.market(row, now) for row in answer.results if row.symbol.endswith("-PERP")]
 
 
-@broken(rules="only-perpetuals", checks="MK8")
+@broken(rules="only-perpetuals", knock_on="bad-rows-are-skipped", checks="MK8")
 class SpotListedAsPerpetual(ParadexVenue):
     """Lists every row that can be read, whatever its kind."""
 
@@ -119,7 +127,7 @@ class SpotListedAsPerpetual(ParadexVenue):
         ) for row in answer.results if isinstance(row.get("symbol"), str) and row["symbol"] not in known)]  # fmt: skip
 
 
-@broken(rules="market-status-follows", checks="MK9")
+@broken(rules="market-status-follows", knock_on="only-perpetuals", checks="MK9")
 class AlwaysOpen(_Listing):
     """Shows every market as open."""
 
@@ -128,7 +136,7 @@ class AlwaysOpen(_Listing):
         return market.replace(status=MarketStatus.OPEN)
 
 
-@broken(rules="listings-refresh", checks="MK10")
+@broken(rules="listings-refresh", knock_on="bad-rows-are-skipped market-status-follows", checks="MK10")
 class ListingReadOnce(ParadexVenue):
     """Keeps the first listing for ever."""
 
@@ -151,7 +159,7 @@ class ListingCutAt500(ParadexVenue):
         return (await super().fetch_markets())[:500]
 
 
-@broken(rules="public-data-is-exact", checks="BK7")
+@broken(rules="public-data-is-exact", knock_on="sizes-are-base-units", checks="BK7")
 class BookSidesSwapped(ParadexVenue):
     """Takes bids for asks."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import replace
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 from perpkit.adapters.paradex.venue import ParadexVenue
@@ -12,11 +13,18 @@ from perpkit.core.errors import PerpkitError, VenueError
 from perpkit.core.hookspecs import hookimpl
 from perpkit.core.models import AccountSummary, Balance, Event, LeverageSetting, MarginMode, Market, Position
 from perpkit.core.transport.http import HttpReply
+from tests.conformance.bank.paradex.shapes import StreamPlugin, WirePlugin
 from tests.conformance.bank.registry import broken
-from tests.conformance.bank.tamper import StreamPlugin, TamperedStream, WirePlugin
+from tests.conformance.bank.tamper import TamperedStream
 
 
-@broken(rules="balances-are-the-ledger collateral-counted-once random-histories-agree", checks="BL1", mistakes="M1")
+@broken(
+    rules="balances-are-the-ledger collateral-counted-once random-histories-agree",
+    knock_on="balance-stream-converges empty-accounts-parse ledger-identity ready-after-snapshot "
+    "snapshot-semantics sub-keys-act-for-the-account subscriptions-yield",
+    checks="BL1",
+    mistakes="M1",
+)
 class BalanceAlwaysZero(ParadexVenue):
     """Asks for the balance and shows 0 whatever comes."""
 
@@ -26,7 +34,7 @@ class BalanceAlwaysZero(ParadexVenue):
         return [each.replace(total=Decimal(0), available=Decimal(0)) for each in await super().fetch_balances()]
 
 
-@broken(rules="balances-are-the-ledger", checks="BL1")
+@broken(rules="balances-are-the-ledger", knock_on="balance-stream-converges empty-accounts-parse", checks="BL1")
 class AvailableIsTotal(ParadexVenue):
     """Shows margin that is in use as free."""
 
@@ -36,7 +44,11 @@ class AvailableIsTotal(ParadexVenue):
         return [each.replace(available=each.total) for each in await super().fetch_balances()]
 
 
-@broken(rules="collateral-counted-once", checks="BL2")
+@broken(
+    rules="collateral-counted-once",
+    knock_on="balances-are-the-ledger random-histories-agree sub-keys-act-for-the-account",
+    checks="BL2",
+)
 class MarginAsSecondBalance(ParadexVenue):
     """Shows the collateral in use as an asset of its own, beside the cash that holds it."""
 
@@ -72,7 +84,7 @@ class NegativeCutToZero(ParadexVenue):
         return account.replace(free_collateral=max(Decimal(0), account.free_collateral))
 
 
-@broken(rules="equity-is-exact", checks="BL4")
+@broken(rules="equity-is-exact", knock_on="collateral-counted-once random-histories-agree", checks="BL4")
 class PnlTwiceInEquity(ParadexVenue):
     """Adds the positions' unrealized PnL to an equity that holds it already."""
 
@@ -97,14 +109,16 @@ class StreamedAvailableIsStale(StreamPlugin):
 
     stream_type = _StaleAvailable
 
-    def __init__(self, context: Any) -> None:
-        super().__init__(context)
-        self.first_available: dict[str, Any] = {}
+    @cached_property
+    def first_available(self) -> dict[str, Any]:
+        return {}
 
 
 @broken(rules="bad-amounts-are-refused", checks="BL6")
 class NanBecomesZero(WirePlugin):
     """Reads what is no number as 0."""
+
+    paths = ("/account", "/balance", "/positions", "/fills", "/funding/payments")
 
     def came(self, method: str, path: str, reply: HttpReply) -> HttpReply:
         """See the class."""
@@ -114,7 +128,13 @@ class NanBecomesZero(WirePlugin):
         return replace(reply, body=body)
 
 
-@broken(rules="position-sign-and-size", checks="PS1")
+@broken(
+    rules="position-sign-and-size",
+    knock_on="closed-positions-disappear every-position-is-returned flips-and-partial-closes "
+    "funding-accrual-is-realized funding-payment-identity ledger-identity old-positions-are-adopted "
+    "random-histories-agree snapshot-semantics",
+    checks="PS1",
+)
 class ShortsAreLongs(ParadexVenue):
     """Shows every size without its sign."""
 
@@ -124,7 +144,16 @@ class ShortsAreLongs(ParadexVenue):
         return [each.replace(size=abs(each.size)) for each in await super().fetch_positions()]
 
 
-@broken(rules="position-sign-and-size", checks="PS1", mistakes="M1")
+@broken(
+    rules="position-sign-and-size",
+    knock_on="closed-positions-disappear every-position-is-returned flips-and-partial-closes "
+    "funding-accrual-is-realized funding-payment-identity ledger-identity old-positions-are-adopted "
+    "position-pnl-is-exact random-histories-agree ready-after-snapshot reconnect-loses-nothing "
+    "sizes-are-base-units snapshot-semantics sub-keys-act-for-the-account subscriptions-yield "
+    "timestamps-plausible",
+    checks="PS1",
+    mistakes="M1",
+)
 class PositionsNeverThere(ParadexVenue):
     """Asks for the positions and shows none."""
 
@@ -134,18 +163,32 @@ class PositionsNeverThere(ParadexVenue):
         return [each for each in await super().fetch_positions() if not each.size]
 
 
-@broken(rules="position-sign-and-size", checks="PS1 ST8", mistakes="M5")
+@broken(
+    rules="position-sign-and-size",
+    knock_on="broken-snapshots-never-flatten closed-positions-disappear every-position-is-returned "
+    "flips-and-partial-closes funding-accrual-is-realized funding-payment-identity ledger-identity "
+    "old-positions-are-adopted position-pnl-is-exact random-histories-agree reads-fail-typed "
+    "ready-after-snapshot reconnect-loses-nothing sizes-are-base-units snapshot-semantics "
+    "sub-keys-act-for-the-account subscriptions-yield timestamps-plausible",
+    checks="PS1 ST8",
+    mistakes="M5",
+)
 class WrongKeyReadAsNothing(WirePlugin):
     """Reads the positions from a key that the venue does not send, and takes an absent key for an empty list."""
 
+    paths = ("/positions",)
+
     def came(self, method: str, path: str, reply: HttpReply) -> HttpReply:
         """See the class."""
-        if path == "/positions" and b'"positions"' not in reply.body:
-            return replace(reply, body=b'{"results":[]}')
-        return reply
+        return reply if b'"positions"' in reply.body else replace(reply, body=b'{"results":[]}')
 
 
-@broken(rules="position-pnl-is-exact", checks="PS2")
+@broken(
+    rules="position-pnl-is-exact",
+    knock_on="closed-positions-disappear every-position-is-returned flips-and-partial-closes "
+    "old-positions-are-adopted random-histories-agree",
+    checks="PS2",
+)
 class ShortPnlInverted(ParadexVenue):
     """Reckons the PnL of shorts as if they were longs."""
 
@@ -153,12 +196,12 @@ class ShortPnlInverted(ParadexVenue):
     async def fetch_positions(self) -> list[Position]:
         """See the class."""
         return [
-            each.replace(unrealized_pnl=-(each.unrealized_pnl or 0)) if each.size < 0 else each
+            each.replace(unrealized_pnl=-each.unrealized_pnl) if each.size < 0 and each.unrealized_pnl else each
             for each in await super().fetch_positions()
         ]
 
 
-@broken(rules="position-pnl-is-exact", checks="PS2")
+@broken(rules="position-pnl-is-exact", knock_on="old-positions-are-adopted random-histories-agree", checks="PS2")
 class FundingInPnl(ParadexVenue):
     """Leaves accrued funding in the unrealized PnL."""
 
@@ -166,18 +209,20 @@ class FundingInPnl(ParadexVenue):
     async def fetch_positions(self) -> list[Position]:
         """See the class."""
         return [
-            each.replace(unrealized_pnl=(each.unrealized_pnl or 0) + (each.accrued_funding or 0))
+            each.replace(unrealized_pnl=each.unrealized_pnl + each.accrued_funding)
+            if each.unrealized_pnl is not None and each.accrued_funding is not None
+            else each
             for each in await super().fetch_positions()
         ]
 
 
-@broken(rules="closed-positions-disappear", checks="PS3")
+@broken(rules="closed-positions-disappear", knock_on="snapshot-semantics", checks="PS3")
 class ClosedPositionStays(ParadexVenue):
     """Keeps showing a position that the venue leaves out once it is closed."""
 
-    def __init__(self, context: Any) -> None:
-        super().__init__(context)
-        self._held: dict[str, Position] = {}
+    @cached_property
+    def _held(self) -> dict[str, Position]:
+        return {}
 
     @hookimpl
     async def fetch_positions(self) -> list[Position]:
@@ -186,7 +231,12 @@ class ClosedPositionStays(ParadexVenue):
         return list(self._held.values())
 
 
-@broken(rules="broken-snapshots-never-flatten", checks="PS4 FT1", mistakes="M15")
+@broken(
+    rules="broken-snapshots-never-flatten",
+    knock_on="bad-amounts-are-refused reads-fail-typed",
+    checks="PS4 FT1",
+    mistakes="M15",
+)
 class ErrorsMeanFlat(ParadexVenue):
     """Swallows what goes wrong while the positions are read, and shows none."""
 
@@ -199,7 +249,7 @@ class ErrorsMeanFlat(ParadexVenue):
         return positions
 
 
-@broken(rules="broken-snapshots-never-flatten", checks="PS4 FT1", mistakes="M15")
+@broken(rules="broken-snapshots-never-flatten", knock_on="reads-fail-typed", checks="PS4 FT1", mistakes="M15")
 class OldStateAfterErrors(ParadexVenue):
     """Keeps the old state when a read fails, and tells nobody."""
 
@@ -213,13 +263,13 @@ class OldStateAfterErrors(ParadexVenue):
         return list(self._last)
 
 
-@broken(rules="flips-and-partial-closes", checks="PS5")
+@broken(rules="flips-and-partial-closes", knock_on="closed-positions-disappear random-histories-agree", checks="PS5")
 class EntryCarriedOverFlip(ParadexVenue):
     """Keeps a position's first entry price, also when it has become a short."""
 
-    def __init__(self, context: Any) -> None:
-        super().__init__(context)
-        self._entries: dict[str, Any] = {}
+    @cached_property
+    def _entries(self) -> dict[str, Any]:
+        return {}
 
     @hookimpl
     async def fetch_positions(self) -> list[Position]:
@@ -273,7 +323,14 @@ class TwentyPositions(ParadexVenue):
         return (await super().fetch_positions())[:20]
 
 
-@broken(rules="old-positions-are-adopted", checks="PS8")
+@broken(
+    rules="old-positions-are-adopted",
+    knock_on="closed-positions-disappear every-position-is-returned flips-and-partial-closes "
+    "funding-accrual-is-realized funding-payment-identity ledger-identity position-pnl-is-exact "
+    "position-sign-and-size random-histories-agree ready-after-snapshot sizes-are-base-units "
+    "snapshot-semantics sub-keys-act-for-the-account timestamps-plausible",
+    checks="PS8",
+)
 class OnlyThisSessionsPositions(ParadexVenue):
     """Shows positions only of markets in which this session has seen one come."""
 

@@ -9,8 +9,9 @@ from decimal import Decimal
 from perpkit.adapters.paradex.venue import ParadexVenue
 from perpkit.core.hookspecs import hookimpl
 from perpkit.core.models import Event, FundingKind, FundingPayment, FundingRate, Market, Position
+from tests.conformance.bank.paradex.shapes import StreamPlugin
 from tests.conformance.bank.registry import broken
-from tests.conformance.bank.tamper import StreamPlugin, TamperedStream
+from tests.conformance.bank.tamper import TamperedStream
 
 
 class _Rates(ParadexVenue):
@@ -27,7 +28,12 @@ class _Rates(ParadexVenue):
         return [each for each in rates if each is not None]
 
 
-@broken(rules="funding-payment-identity", checks="FN1 TU4")
+@broken(
+    rules="funding-payment-identity",
+    knock_on="funding-annualizes-alike funding-field-is-the-right-one funding-kinds-are-apart "
+    "funding-period-per-market funding-sign funding-stream-agrees ratios-are-fractions",
+    checks="FN1 TU4",
+)
 class PercentAsFraction(_Rates):
     """Hands a percentage on as if it were a fraction."""
 
@@ -36,7 +42,12 @@ class PercentAsFraction(_Rates):
         return rate.replace(value=rate.value * 100)
 
 
-@broken(rules="funding-period-per-market", checks="FN2", mistakes="M18")
+@broken(
+    rules="funding-period-per-market",
+    knock_on="funding-annualizes-alike funding-payment-identity funding-stream-agrees",
+    checks="FN2",
+    mistakes="M18",
+)
 class EightHoursForAll(_Rates):
     """Has the period as a constant."""
 
@@ -45,7 +56,12 @@ class EightHoursForAll(_Rates):
         return rate.replace(period=timedelta(hours=8))
 
 
-@broken(rules="funding-sign", checks="FN3")
+@broken(
+    rules="funding-sign",
+    knock_on="funding-annualizes-alike funding-field-is-the-right-one funding-kinds-are-apart "
+    "funding-payment-identity funding-period-per-market funding-stream-agrees ratios-are-fractions",
+    checks="FN3",
+)
 class ShortsPay(_Rates):
     """Turns the sign of the rate round."""
 
@@ -54,7 +70,12 @@ class ShortsPay(_Rates):
         return rate.replace(value=-rate.value)
 
 
-@broken(rules="funding-sign", checks="FN3")
+@broken(
+    rules="funding-sign",
+    knock_on="funding-accrual-is-realized funding-payment-identity funding-payments-exactly-once ledger-identity "
+    "random-histories-agree",
+    checks="FN3",
+)
 class PaymentAsCost(ParadexVenue):
     """Shows what was paid as positive."""
 
@@ -67,7 +88,7 @@ class PaymentAsCost(ParadexVenue):
         return [each.replace(amount=-each.amount) for each in payments]
 
 
-@broken(rules="funding-kinds-are-apart", checks="FN4")
+@broken(rules="funding-kinds-are-apart", knock_on="funding-stream-agrees", checks="FN4")
 class RunningRateCalledSettled(_Rates):
     """Calls the running rate a settled one."""
 
@@ -85,7 +106,7 @@ class LastRateServedAsThePresentOne(_Rates):
         return rate.replace(effective_at=rate.effective_at - timedelta(hours=1))
 
 
-@broken(rules="funding-next-time", checks="FN5")
+@broken(rules="funding-next-time", knock_on="timestamps-plausible", checks="FN5")
 class NextTimeHasPassed(_Rates):
     """Names a next payment that lies in the past."""
 
@@ -99,14 +120,20 @@ class _HourlyStream(TamperedStream):
         return event.replace(value=event.value / 8) if isinstance(event, FundingRate) else event
 
 
-@broken(rules="funding-stream-agrees", checks="FN6")
+@broken(rules="funding-stream-agrees", knock_on="funding-period-per-market ratios-are-fractions", checks="FN6")
 class StreamedRateIsHourly(StreamPlugin):
     """Brings the stream's rate to an hour and leaves its period at eight."""
 
     stream_type = _HourlyStream
 
 
-@broken(rules="funding-field-is-the-right-one", checks="FN8")
+@broken(
+    rules="funding-field-is-the-right-one",
+    knock_on="funding-annualizes-alike funding-kinds-are-apart funding-payment-identity funding-period-per-market "
+    "funding-sign funding-stream-agrees missing-funding-is-none ratios-are-fractions "
+    "schema-changes-survive",
+    checks="FN8",
+)
 class OpenInterestAsRate(ParadexVenue):
     """Reads another field of the row as the rate."""
 
@@ -132,7 +159,7 @@ class HistoryNewestFirst(ParadexVenue):
 
 @broken(rules="funding-history-is-ordered", checks="FN9")
 class HistoryLimitIgnored(ParadexVenue):
-    """Ignores the limit."""
+    """Answers with all of the history, whatever limit is asked for."""
 
     @hookimpl
     async def fetch_funding_history(
@@ -155,7 +182,7 @@ class SamplesCalledSettlements(ParadexVenue):
         return [each.replace(kind=FundingKind.SETTLED) for each in history]
 
 
-@broken(rules="funding-payments-exactly-once", checks="FN11")
+@broken(rules="funding-payments-exactly-once", knock_on="ledger-identity random-histories-agree", checks="FN11")
 class OnlyTheLastPayment(ParadexVenue):
     """Reads the newest payment of a market and no other."""
 
@@ -168,7 +195,11 @@ class OnlyTheLastPayment(ParadexVenue):
         return list({each.market_id: each for each in payments}.values())
 
 
-@broken(rules="funding-accrual-is-realized", checks="FN12")
+@broken(
+    rules="funding-accrual-is-realized",
+    knock_on="old-positions-are-adopted position-pnl-is-exact random-histories-agree",
+    checks="FN12",
+)
 class AccrualNeverShown(ParadexVenue):
     """Shows no accrued funding on a position that has some."""
 
@@ -178,7 +209,11 @@ class AccrualNeverShown(ParadexVenue):
         return [each.replace(accrued_funding=Decimal(0)) for each in await super().fetch_positions()]
 
 
-@broken(rules="funding-annualizes-alike", checks="FN13")
+@broken(
+    rules="funding-annualizes-alike",
+    knock_on="funding-payment-identity funding-period-per-market funding-stream-agrees",
+    checks="FN13",
+)
 class EveryRateIsHourly(_Rates):
     """Leaves the figure as it is and says that it is for an hour."""
 
@@ -187,7 +222,7 @@ class EveryRateIsHourly(_Rates):
         return rate.replace(period=timedelta(hours=1))
 
 
-@broken(rules="missing-funding-is-none", checks="FN14")
+@broken(rules="missing-funding-is-none", knock_on="only-perpetuals schema-changes-survive", checks="FN14")
 class MissingRateIsZero(ParadexVenue):
     """Makes up a rate of 0 for a market that has none."""
 

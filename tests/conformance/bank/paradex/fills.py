@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
+from functools import cached_property
 
 from perpkit.adapters.paradex.venue import ParadexVenue
 from perpkit.core.hookspecs import hookimpl
 from perpkit.core.models import Event, Fill, FillKind, Liquidity, Market, Order
+from tests.conformance.bank.paradex.shapes import StreamPlugin
 from tests.conformance.bank.registry import broken
-from tests.conformance.bank.tamper import StreamPlugin, TamperedStream
+from tests.conformance.bank.tamper import TamperedStream
 
 
 class _Fills(ParadexVenue):
@@ -28,15 +30,28 @@ class _Fills(ParadexVenue):
 
 
 @broken(rules="fills-exactly-once", checks="FL1")
-class OtherIdsOverRest(_Fills):
-    """Gives a fetched fill another id than the stream gives it, so that it counts twice after a reconnect."""
+class OtherIdsOverRest(ParadexVenue):
+    """Gives a fill that is read again after a reconnect another id than the stream gave it, so that it counts twice."""
 
-    def fill(self, fill: Fill) -> Fill:
+    @hookimpl
+    async def fetch_fills(
+        self, market: Market | None, since: datetime | None, until: datetime | None, limit: int | None
+    ) -> list[Fill]:
         """See the class."""
-        return fill.replace(fill_id=f"rest-{fill.fill_id}")
+        fills = await super().fetch_fills(market, since, until, limit)
+        return fills if since is None else [each.replace(fill_id=f"rest-{each.fill_id}") for each in fills]
 
 
-@broken(rules="fills-exactly-once", checks="FL1", mistakes="M2")
+@broken(
+    rules="fills-exactly-once",
+    knock_on="fees-are-the-ledgers fill-kinds-are-typed fill-pages-are-complete fill-side-is-ours ledger-identity "
+    "liquidations-are-labelled odd-frames-are-ignored old-positions-are-adopted random-histories-agree "
+    "reconnect-loses-nothing sizes-are-base-units soak-stays-bounded sockets-fail-typed "
+    "subscriptions-yield timestamps-plausible tokens-roll-over unknown-enum-values-survive "
+    "venue-time-apart",
+    checks="FL1",
+    mistakes="M2",
+)
 class TradesAlwaysEmpty(ParadexVenue):
     """Asks for fills and hands none on."""
 
@@ -53,14 +68,19 @@ class _NoAverage(TamperedStream):
         return event.replace(average_price=None) if isinstance(event, Order) else event
 
 
-@broken(rules="fills-add-up", checks="FL2")
+@broken(rules="fills-add-up", knock_on="resync-repeats-nothing", checks="FL2")
 class AveragePriceOfNone(StreamPlugin):
     """Streams orders without the average price of their fills."""
 
     stream_type = _NoAverage
 
 
-@broken(rules="fees-are-the-ledgers", checks="FL3")
+@broken(
+    rules="fees-are-the-ledgers",
+    knock_on="fill-kinds-are-typed fill-pages-are-complete fills-exactly-once ledger-identity "
+    "liquidations-are-labelled old-positions-are-adopted random-histories-agree",
+    checks="FL3",
+)
 class FeeSignInverted(_Fills):
     """Shows a fee that was paid as a rebate."""
 
@@ -69,7 +89,13 @@ class FeeSignInverted(_Fills):
         return fill.replace(fee=-fill.fee)
 
 
-@broken(rules="fees-are-the-ledgers", checks="FL3", mistakes="M18")
+@broken(
+    rules="fees-are-the-ledgers",
+    knock_on="fill-kinds-are-typed fill-pages-are-complete fills-exactly-once ledger-identity "
+    "liquidations-are-labelled old-positions-are-adopted random-histories-agree",
+    checks="FL3",
+    mistakes="M18",
+)
 class FeeOfNothing(_Fills):
     """Has a fee of 0 as a constant."""
 
@@ -87,15 +113,22 @@ class _KnownOrdersOnly(TamperedStream):
         return event
 
 
-@broken(rules="fills-around-acknowledgements", checks="FL4")
+@broken(
+    rules="fills-around-acknowledgements",
+    knock_on="fees-are-the-ledgers fill-kinds-are-typed fill-side-is-ours fills-exactly-once "
+    "liquidations-are-labelled message-disorder-is-harmless schema-changes-survive "
+    "slow-consumers-are-told sockets-fail-typed subscriptions-yield timestamps-plausible "
+    "unknown-enum-values-survive venue-time-apart",
+    checks="FL4",
+)
 class FillOfUnknownOrderDropped(StreamPlugin):
     """Drops a streamed fill when it does not know the order yet, or no longer."""
 
     stream_type = _KnownOrdersOnly
 
-    def __init__(self, context) -> None:
-        super().__init__(context)
-        self.known: set[str | None] = set()
+    @cached_property
+    def known(self) -> set[str | None]:
+        return set()
 
 
 @broken(rules="fill-pages-are-complete", checks="FL5")
@@ -119,7 +152,12 @@ class LiquidationIsATrade(_Fills):
         return fill.replace(kind=FillKind.TRADE)
 
 
-@broken(rules="fill-side-is-ours", checks="FL7")
+@broken(
+    rules="fill-side-is-ours",
+    knock_on="fees-are-the-ledgers fill-kinds-are-typed ledger-identity liquidations-are-labelled "
+    "random-histories-agree",
+    checks="FL7",
+)
 class TakersSideForMaker(_Fills):
     """Hands on the taker's side where the account was the maker."""
 
@@ -128,10 +166,15 @@ class TakersSideForMaker(_Fills):
         return fill.replace(side=fill.side.opposite) if fill.liquidity is Liquidity.MAKER else fill
 
 
-@broken(rules="ledger-identity", checks="FL8")
+@broken(
+    rules="ledger-identity",
+    knock_on="fees-are-the-ledgers fill-kinds-are-typed fill-pages-are-complete fill-side-is-ours "
+    "fills-exactly-once liquidations-are-labelled old-positions-are-adopted random-histories-agree",
+    checks="FL8",
+)
 class RealizedPnlInverted(_Fills):
     """Shows a realized loss as a gain."""
 
     def fill(self, fill: Fill) -> Fill:
         """See the class."""
-        return fill.replace(realized_pnl=-(fill.realized_pnl or Decimal(0)))
+        return fill if fill.realized_pnl is None else fill.replace(realized_pnl=-fill.realized_pnl)

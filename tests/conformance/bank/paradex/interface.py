@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import aiohttp
@@ -11,11 +13,11 @@ import aiohttp
 from perpkit.adapters.paradex.venue import ParadexVenue
 from perpkit.core.capabilities import VenueDescription
 from perpkit.core.hookspecs import hookimpl
-from perpkit.core.models import AccountSummary, TimeInForce
+from perpkit.core.models import Candle, Market, PriceKind, TimeInForce
 from tests.conformance.bank.registry import broken
 
 
-@broken(rules="claims-match-code", checks="ST3")
+@broken(rules="claims-match-code", knock_on="order-types-take-effect", checks="ST3")
 class ClaimsFillOrKill(ParadexVenue):
     """Claims a time in force that the venue does not have."""
 
@@ -32,9 +34,9 @@ class AnswersWithDictionaries(ParadexVenue):
     """Answers with dictionaries where models are due."""
 
     @hookimpl
-    async def fetch_account(self) -> Any:
+    async def fetch_fees(self, markets: Sequence[Market] | None) -> Any:
         """See the class."""
-        return (await super().fetch_account()).model_dump()
+        return [each.model_dump() for each in await super().fetch_fees(markets)]
 
 
 @broken(rules="models-hold-no-float", checks="ST5")
@@ -42,14 +44,16 @@ class FloatsInModels(ParadexVenue):
     """Builds models of floats, past their checks."""
 
     @hookimpl
-    async def fetch_account(self) -> AccountSummary:
+    async def fetch_candles(
+        self, market: Market, interval: timedelta, since: datetime, until: datetime, price_kind: PriceKind
+    ) -> list[Candle]:
         """See the class."""
-        account = await super().fetch_account()
+        candles = await super().fetch_candles(market, interval, since, until, price_kind)
         # Written so that the source has no float in it: the rule about source is another one.
-        return AccountSummary.model_construct(**{**dict(account), "equity": account.equity.__float__()})
+        return [Candle.model_construct(**{**dict(each), "volume": each.volume.__float__()}) for each in candles]
 
 
-@broken(rules="opens-and-closes", checks="ST1")
+@broken(rules="opens-and-closes", knock_on="all-traffic-is-seen", checks="ST1")
 class ConstructorAsks(ParadexVenue):
     """Asks the venue while it is made."""
 

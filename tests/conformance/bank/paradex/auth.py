@@ -6,17 +6,22 @@ import asyncio
 import logging
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
+from functools import cached_property
 from typing import Any
+
+import msgspec
 
 from perpkit.adapters.paradex import endpoints
 from perpkit.adapters.paradex.credentials import CredentialKind
 from perpkit.adapters.paradex.venue import ParadexVenue
-from perpkit.core.errors import AuthError, CredentialsError, PerpkitError
+from perpkit.core.errors import CredentialsError, OrderNotFoundError, PerpkitError
 from perpkit.core.hookspecs import hookimpl
-from perpkit.core.models import Balance, Market, Order, OrderIntent, Position, Trade, VenueHealth
+from perpkit.core.models import Balance, Market, Order, OrderIntent, OrderRef, Position, Trade, VenueHealth
 from perpkit.core.transport.http import HttpReply
+from tests.conformance.bank.paradex.shapes import WirePlugin
 from tests.conformance.bank.registry import broken
-from tests.conformance.bank.tamper import TamperedHttp, WirePlugin
+from tests.conformance.bank.tamper import Request, TamperedHttp
 
 log = logging.getLogger(__name__)
 
@@ -35,9 +40,14 @@ class _Settings(ParadexVenue):
         super().__init__(replace(context, settings=self.other(dict(context.settings))))
 
 
-@broken(rules="signatures-verify", checks="AU1")
+@broken(rules="signatures-verify", knock_on="order-types-take-effect", checks="AU1")
 class OtherFieldSigned(ParadexVenue):
     """Signs a type of order other than the one that it sends, for the rarer types."""
+
+    @classmethod
+    def seams(cls) -> frozenset[str]:
+        """What is changed in the session is reached by these alone."""
+        return frozenset({"place_order", "place_orders", "amend_order"})
 
     def __init__(self, context: Any) -> None:
         super().__init__(context)
@@ -102,6 +112,11 @@ class ChainNeverCompared(_Settings):
 class _TokenLife(ParadexVenue):
     """Renews its token at another age."""
 
+    @classmethod
+    def seams(cls) -> frozenset[str]:
+        """What is changed in the session is reached by these alone."""
+        return frozenset({endpoints.AUTH})
+
     life = timedelta(0)
 
     def __init__(self, context: Any) -> None:
@@ -132,6 +147,11 @@ class TokenNeverRenewedEarly(_TokenLife):
 @broken(rules="tokens-refresh-early", checks="AU5")
 class SignInForEachCaller(ParadexVenue):
     """Signs in once for each caller that waits for a token."""
+
+    @classmethod
+    def seams(cls) -> frozenset[str]:
+        """What is changed in the session is reached by these alone."""
+        return frozenset({endpoints.AUTH})
 
     def __init__(self, context: Any) -> None:
         super().__init__(context)
@@ -173,7 +193,7 @@ class OwnClockTrusted(ParadexVenue):
 _shared: dict[str, list[Balance]] = {}
 
 
-@broken(rules="balances-are-the-ledger", checks="AU7")
+@broken(rules="balances-are-the-ledger", knock_on="random-histories-agree", checks="AU7")
 class AccountsShareAState(ParadexVenue):
     """Keeps balances in the module, where two accounts of one process share them."""
 
@@ -187,13 +207,9 @@ class AccountsShareAState(ParadexVenue):
 class _NoQuotas(WirePlugin):
     """Counts some of its requests against no limit."""
 
-    prefix = ""
-
-    def sent(self, method: str, path: str, given: dict[str, Any]) -> tuple[str, str, dict[str, Any]]:
+    def sent(self, method: str, path: str, given: dict[str, Any]) -> Request:
         """See the class."""
-        if path.startswith(self.prefix):
-            given["quotas"] = {}
-        return method, path, given
+        return method, path, {**given, "quotas": {}}
 
 
 @broken(rules="bursts-stay-under-limits clients-share-limits weights-are-the-venues", checks="RL1 RL2 RL3")
@@ -205,7 +221,7 @@ class NothingCounted(_NoQuotas):
 class OneReadNotCounted(_NoQuotas):
     """Forgets to count one of its requests."""
 
-    prefix = "/account/info"
+    paths = ("/account/info",)
 
 
 @broken(rules="clients-share-limits", checks="RL2")
@@ -226,7 +242,7 @@ class _Insisting(TamperedHttp):
         return await super().request(method, path, **given) if reply.status == TOO_MANY else reply
 
 
-@broken(rules="retry-after-is-honoured", checks="RL4")
+@broken(rules="retry-after-is-honoured", knock_on="bad-answers-are-unknown", checks="RL4")
 class InsistsAfter429(ParadexVenue):
     """Sends what was refused for being too much at once again."""
 
@@ -266,12 +282,12 @@ class KeyInTheLog(ParadexVenue):
 class ReferralAdded(WirePlugin):
     """Adds its author's referral code to what it sends."""
 
-    def sent(self, method: str, path: str, given: dict[str, Any]) -> tuple[str, str, dict[str, Any]]:
+    def sent(self, method: str, path: str, given: dict[str, Any]) -> Request:
         """See the class."""
         return method, path, {**given, "headers": {**(given.get("headers") or {}), "X-Referral": "friend"}}
 
 
-@broken(rules="safety-calls-are-honest", checks="SE6")
+@broken(rules="safety-calls-are-honest", knock_on="cancels-are-typed no-auth-across-redirects", checks="SE6")
 class CancelAllSaysDone(ParadexVenue):
     """Says that everything is canceled, whatever the venue answers."""
 
@@ -284,7 +300,7 @@ class CancelAllSaysDone(ParadexVenue):
             log.info("cancel all: %s", error.message)
 
 
-@broken(rules="reads-fail-typed", checks="FT1", mistakes="M15")
+@broken(rules="reads-fail-typed", knock_on="schema-changes-survive", checks="FT1", mistakes="M15")
 class TradesOrNothing(ParadexVenue):
     """Answers with nothing when a read fails."""
 
@@ -297,7 +313,7 @@ class TradesOrNothing(ParadexVenue):
             return list[Trade]()
 
 
-@broken(rules="maintenance-is-told", checks="FT3")
+@broken(rules="maintenance-is-told", knock_on="market-status-follows", checks="FT3")
 class AlwaysHealthy(ParadexVenue):
     """Says that the venue is well, whatever it says of itself."""
 
@@ -321,7 +337,7 @@ class StartNeedsTheVenue(ParadexVenue):
 
 @broken(rules="restart-recovers-orders lost-reply-is-unknown", checks="FT4")
 class ClosedOrdersNotFound(ParadexVenue):
-    """Finds orders by our id among the open ones only."""
+    """Finds an order by our id among the open ones only."""
 
     @hookimpl
     async def fetch_order_history(self, market, since, until, limit) -> list[Order]:
@@ -329,15 +345,15 @@ class ClosedOrdersNotFound(ParadexVenue):
         return [each for each in await super().fetch_order_history(market, since, until, limit) if not each.is_terminal]
 
     @hookimpl
-    async def fetch_order(self, order) -> Order:
+    async def fetch_order(self, order: OrderRef) -> Order:
         """See the class."""
         found = await super().fetch_order(order)
-        if found.is_terminal:
-            raise AuthError("no such order")
+        if found.is_terminal and order.venue_order_id is None:
+            raise OrderNotFoundError("no such order", operation="fetch_order")
         return found
 
 
-@broken(rules="timestamps-plausible", checks="TU1")
+@broken(rules="timestamps-plausible", knock_on="public-data-is-exact venue-time-apart", checks="TU1")
 class MillisecondsAsSeconds(ParadexVenue):
     """Reads a time in another unit than it is in."""
 
@@ -349,7 +365,7 @@ class MillisecondsAsSeconds(ParadexVenue):
         return [each.replace(ts_venue=each.ts_venue + far) for each in trades]
 
 
-@broken(rules="venue-time-apart", checks="TU2")
+@broken(rules="venue-time-apart", knock_on="public-data-is-exact", checks="TU2")
 class LocalTimeAsEventTime(ParadexVenue):
     """Hands the time of receiving on as the time of the event."""
 
@@ -360,7 +376,11 @@ class LocalTimeAsEventTime(ParadexVenue):
         return [each.replace(ts_venue=each.ts_received) for each in trades]
 
 
-@broken(rules="ratios-are-fractions", checks="TU4")
+@broken(
+    rules="ratios-are-fractions",
+    knock_on="bad-rows-are-skipped listings-refresh market-rules-are-exact",
+    checks="TU4",
+)
 class FeesInBasisPoints(ParadexVenue):
     """Hands fees on in basis points."""
 
@@ -375,12 +395,16 @@ class FeesInBasisPoints(ParadexVenue):
 
 @broken(rules="wire-numbers-canonical", checks="TU5")
 class ExponentOnTheWire(WirePlugin):
-    """Writes a size with an exponent."""
+    """Writes the price of a trigger with an exponent, where it ends in zeros."""
 
-    def sent(self, method: str, path: str, given: dict[str, Any]) -> tuple[str, str, dict[str, Any]]:
+    paths = ("/orders",)
+
+    def sent(self, method: str, path: str, given: dict[str, Any]) -> Request:
         """See the class."""
-        if method == "POST" and path == "/orders":
-            given["body"] = given["body"].replace(b'","price"', b'E0","price"')
+        body = msgspec.json.decode(given["body"]) if method == "POST" else {}
+        if "trigger_price" in body:
+            body["trigger_price"] = str(Decimal(body["trigger_price"]).normalize())
+            given = {**given, "body": msgspec.json.encode(body)}
         return method, path, given
 
 
@@ -388,9 +412,9 @@ class ExponentOnTheWire(WirePlugin):
 class LockKeptByTheDead(ParadexVenue):
     """Does not let go of a lock when its caller is canceled."""
 
-    def __init__(self, context: Any) -> None:
-        super().__init__(context)
-        self._one_at_a_time = asyncio.Lock()
+    @cached_property
+    def _one_at_a_time(self) -> asyncio.Lock:
+        return asyncio.Lock()
 
     @hookimpl
     async def place_order(self, intent: OrderIntent) -> Order:

@@ -1,0 +1,171 @@
+"""
+A pytest plugin that runs the collected suite over many plugins: the suite is imported and collected once, and then a
+forked process runs it, or what of it matters, over each.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+import msgspec
+import pytest
+
+from tests.conformance.bank.probe import Probe, Result, rule_of
+from tests.conformance.bank.registry import Bug, good_class
+from tests.conformance.bank.seams import recorded
+
+LONGEST_TEST = 40
+"""Real seconds. A test of the suite takes about one, several on a busy machine; a plugin that hangs fails its rule."""
+LONGEST_RUN = 1200
+"""Real seconds over one plugin."""
+
+
+@dataclass(slots=True)
+class _Run:
+    bug: Bug
+    rules: frozenset[str]
+    out: Path
+    began: float
+
+
+class Forks:
+    """
+    Runs the collected tests over plugins, in this many processes at a time.
+
+    Args:
+        tell: Called with each plugin, the rules that its run decided, and what came; with the reason instead where
+            nothing came.
+        folder: Where results pass through.
+        choose: Which tests: ``seams`` those that pass through what is broken, ``files`` those of the files with tests
+            of its rules, ``all``.
+        seams: For each test what it passes through, where that is known from an earlier run over the good plugin, which
+            otherwise is recorded.
+    """
+
+    def __init__(
+        self,
+        bugs: Sequence[Bug],
+        tell: Callable[[Bug, frozenset[str], Result | str], None],
+        *,
+        folder: Path,
+        choose: str,
+        workers: int,
+        seams: dict[str, set[str]] | None = None,
+    ) -> None:
+        # The good ones first, and last those over which every test is run.
+        self._waiting = sorted(bugs, key=lambda bug: bool(bug.rules) + (bug.seams is None))
+        self._tell = tell
+        self._folder = folder
+        self._choose = choose
+        self._workers = workers
+        self._running: dict[int, _Run] = {}
+        self._seams = seams
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Give each test less time than the suite does."""
+        for item in items:
+            item.add_marker(pytest.mark.timeout(LONGEST_TEST), append=False)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Run the tests over each plugin."""
+        if session.testsfailed:
+            raise session.Interrupted("the suite can't be collected")
+        gc.freeze()
+        try:
+            while self._waiting or self._running:
+                while len(self._running) < self._workers and (bug := self._next()) is not None:
+                    self._start(session, bug)
+                self._reap()
+        finally:
+            for pid in self._running:
+                os.killpg(pid, signal.SIGKILL)
+        return True
+
+    def _next(self) -> Bug | None:
+        # The good plugin comes first, and what is chosen by its seams waits for what it passed through.
+        for number, bug in enumerate(self._waiting):
+            if self._choose != "seams" or self._seams is not None or bug.seams is None:
+                return self._waiting.pop(number)
+        return None
+
+    def _chosen(self, items: Sequence[pytest.Item], bug: Bug) -> list[pytest.Item]:
+        if self._choose == "files" and bug.rules:
+            files = {item.path for item in items if rule_of(item) in bug.rules}
+            return [item for item in items if item.path in files]
+        if self._choose == "seams" and bug.seams is not None and self._seams is not None:
+            return [item for item in items if self._matters(item, bug.seams, self._seams)]
+        return list(items)
+
+    @staticmethod
+    def _matters(item: pytest.Item, changed: frozenset[str], seams: dict[str, set[str]]) -> bool:
+        # Tests that open no venue look at the class and its module, which are others for each plugin.
+        opens = "target" in getattr(item, "fixturenames", ())
+        return not opens or bool(changed & seams.get(item.nodeid, changed))
+
+    def _start(self, session: pytest.Session, bug: Bug) -> None:
+        items = self._chosen(session.items, bug)
+        out = self._folder / f"{bug.name}.msgpack"
+        out.unlink(missing_ok=True)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        pid = os.fork()
+        if not pid:
+            _run(session, bug, items, out, record=self._choose == "seams" and not bug.rules)
+        # What is left out because it passes through nothing that is broken is decided as well.
+        decided = items if self._choose == "files" else session.items
+        self._running[pid] = _Run(bug, frozenset(map(rule_of, decided)), out, time.monotonic())
+
+    def _reap(self) -> None:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        if not pid:
+            now = time.monotonic()
+            for each, run in self._running.items():
+                if now - run.began > LONGEST_RUN:
+                    os.killpg(each, signal.SIGKILL)
+            time.sleep(0.05)
+            return
+        run = self._running.pop(pid, None)
+        if run is None:
+            return
+        result: Result | str = f"ended with {os.waitstatus_to_exitcode(status)}"
+        if run.out.exists():
+            result = msgspec.msgpack.decode(run.out.read_bytes(), type=Result)
+            if not run.bug.rules:
+                self._seams = result.seams
+        self._tell(run.bug, run.rules, result)
+
+
+def _run(session: pytest.Session, bug: Bug, items: Sequence[pytest.Item], out: Path, *, record: bool) -> NoReturn:
+    """Run tests over a plugin in this forked process, and end it."""
+    code = 1
+    try:
+        os.setpgid(0, 0)
+        config = session.config
+        config.option.venue_plugin = bug.path
+        with ExitStack() as stack:
+            probe = Probe(stack.enter_context(recorded(good_class(bug.venue))) if record else None)
+            config.pluginmanager.register(probe, "bank-probe")
+            for item, following in zip(items, [*items[1:], None], strict=True):
+                config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+        spent = os.times()
+        probe.result.cpu_seconds = spent.user + spent.system + spent.children_user + spent.children_system
+        probe.result.finished = True
+        out.write_bytes(msgspec.msgpack.encode(probe.result))
+        code = 0
+    except BaseException:  # noqa: BLE001 - whatever it is, this process ends here, and says why
+        traceback.print_exc()
+    finally:
+        # Nothing of the parent's may be ended or flushed here a second time.
+        os._exit(code)

@@ -1,0 +1,1 @@
+"""The Paradex plugin with one bug each. See :mod:`tests.conformance.bank`."""
