@@ -207,6 +207,15 @@ async def test_leverage_is_a_fraction_with_the_market_s_as_its_least(trader, quo
     assert (await account_of(trader))["positions"][0]["margin_mode"] == 1
 
 
+async def test_a_market_s_least_fraction_is_everybody_s(sim, trader):
+    """When it rises above what an account chose, the account's margin follows as soon as anything is asked."""
+    await trader.leverage(250)
+    sim.control.change_market("ETH", initial_margin=D("0.1"), maintenance_margin=D("0.05"))
+    await account_of(trader)
+    assert sim.exchange.margin_setting(str(trader.index), "ETH").leverage == 10
+    assert (await trader.leverage(999)).refusal == (400, 21113)
+
+
 async def test_margin_moves_behind_isolated_positions_only(sim, trader, quote):
     """400.01 at 5 percent sets 20.0005 aside; of five more all can be taken back that a loss of 0.01 leaves."""
     quote()
@@ -268,6 +277,9 @@ async def test_trades_and_inactive_orders_come_in_pages(trader, quote):
             cursor = answer["next_cursor"]
         assert len(set(seen)) == 3
         assert cursor == ""
+    for name, extra in (("trades", {"sort_by": "timestamp"}), ("accountInactiveOrders", {}), ("positionFunding", {})):
+        refused = await trader.get(name, account_index=trader.index, limit=1, cursor="x", **extra)
+        assert refused.refusal == (400, 20001)
 
 
 async def test_trades_are_sifted_by_order_role_and_kind(trader, other):

@@ -322,6 +322,25 @@ async def test_a_tier_s_delay_passes_between_acceptance_and_execution():
         assert answer["predicted_execution_time_ms"] == now + 300 + 200
 
 
+async def test_a_later_transaction_of_a_key_does_not_overtake_an_earlier_one():
+    """A premium maker waits for nothing but the taker before it; another key's does not wait for that."""
+    settings = Settings(delays=True, limits_scale=0)
+    async with (
+        LocalLighter(settings=settings) as sim,
+        Client(sim, Signer(sim, sim.accounts[0])) as trader,
+        Client(sim, Signer(sim, sim.accounts[0], slot=5)) as second,
+    ):
+        sim.control.quote("ETH")
+        now = sim.venue.now_ms()
+        taken = await trader.send(14, trader.signer.market_order())
+        made = await trader.send(14, trader.signer.order(TimeInForce=2))
+        quick = await second.send(14, second.signer.order(TimeInForce=2, ClientOrderIndex=9))
+        assert [a["predicted_execution_time_ms"] - now for a in (taken, made, quick)] == [200, 200, 0]
+        assert [(await trader.fate(a))["status"] for a in (taken, made, quick)] == [1, 1, 2]
+        sim.control.advance(timedelta(milliseconds=200))
+        assert [(await trader.fate(a))["status"] for a in (taken, made, quick)] == [2, 2, 2]
+
+
 async def test_a_batch_runs_in_order_and_answers_with_its_hashes(trader):
     """Texts in a text; consecutive nonces of one key."""
     orders = []

@@ -68,6 +68,8 @@ class ApiKey:
     Attributes:
         nonce: The next that the sequencer takes; ``accepted`` the next that the API takes, ahead of it by what is on
             its way.
+        waiting, due_ms: How many transactions are on their way, and when the last of them will be carried out: a
+            later one of the key can't overtake it.
     """
 
     account_index: int
@@ -76,6 +78,8 @@ class ApiKey:
     registered_us: int
     nonce: int = 0
     accepted: int = 0
+    waiting: int = 0
+    due_ms: int = 0
 
     def take(self, nonce: int, *, skips: bool) -> None:
         """

@@ -14,6 +14,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import takewhile
 from typing import Any
 
 from perpkit.core.models.fill import FillKind, Liquidity
@@ -174,6 +175,13 @@ class Records:
         if found is None:
             found = self.books[market] = BookCount(_FIRST_NONCE + self._rng.randrange(10**6))
         return found
+
+    # Trades
+
+    def trades_since(self, market: str, time_ms: int) -> list[TradeRecord]:
+        """Return a market's trades after a moment, oldest first."""
+        newest_first = takewhile(lambda record: record.time_ms > time_ms, reversed(self.trades[market]))
+        return list(newest_first)[::-1]
 
     # Transactions
 

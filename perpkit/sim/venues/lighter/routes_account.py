@@ -13,7 +13,7 @@ from perpkit.sim.venues.lighter.accounts import Account
 from perpkit.sim.venues.lighter.config import ALL_KEYS, ALL_MARKETS, REST_BATCH
 from perpkit.sim.venues.lighter.errors import ApiError
 from perpkit.sim.venues.lighter.gateway import Call, Route
-from perpkit.sim.venues.lighter.routes_market import V1, selected
+from perpkit.sim.venues.lighter.routes_market import V1, cursor_of, selected
 
 if TYPE_CHECKING:
     from perpkit.sim.venues.lighter.venue import Venue
@@ -112,10 +112,8 @@ def inactive_orders(venue: Venue, call: Call) -> Body:
     over = sorted(_in_markets(venue, call, over), key=lambda order: order.sequence)[-INACTIVE_KEPT:]
     if call.query["ask_filter"] in {0, 1}:
         over = [order for order in over if (order.side.sign < 0) == bool(call.query["ask_filter"])]
-    before = call.query["cursor"]
-    if before and not before.isdecimal():
-        raise ApiError(20001, f'invalid param: value "{before}" for field "cursor" is none of ours')
-    older = [order for order in reversed(over) if not before or order.sequence < int(before)]
+    before = cursor_of(call.query["cursor"])
+    older = [order for order in reversed(over) if before is None or order.sequence < before]
     page = older[: call.query["limit"]]
     more = str(page[-1].sequence) if len(older) > len(page) else ""
     return {"code": 200, "next_cursor": more, "orders": _rows(venue, page)}
@@ -147,7 +145,8 @@ def position_funding(venue: Venue, call: Call) -> Body:
         if payment.market in listings
     ]
     rows = [row for row in rows if query["side"] in {None, "all", row["position_side"]}]
-    older = [row for row in rows if not query["cursor"] or row["funding_id"] < int(query["cursor"])]
+    before = cursor_of(query["cursor"])
+    older = [row for row in rows if before is None or row["funding_id"] < before]
     page = older[: query["limit"]]
     more = str(page[-1]["funding_id"]) if len(older) > len(page) else ""
     return {"code": 200, "position_fundings": page, "next_cursor": more}

@@ -106,7 +106,7 @@ def trades(venue: Venue, call: Call) -> Body:
         owner = None
         found = sorted((r for symbol in symbols for r in venue.records.trades[symbol]), key=lambda r: r.id)
     found = [record for record in found if _fits(record, query, owner.id if owner else None)]
-    before = _cursor(query["cursor"])
+    before = cursor_of(query["cursor"])
     page = [record for record in reversed(found) if before is None or record.id < before][: query["limit"]]
     more = bool(page) and any(record.id < page[-1].id for record in found)
     shown = [
@@ -229,7 +229,7 @@ def _fits(record: TradeRecord, query: Any, account_id: str | None) -> bool:
     if query["type"] not in {None, "all", record.kind}:
         return False
     wanted = query["order_index_str"] or query["order_index"]
-    if wanted is not None and int(wanted) not in {record.ask.order_index, record.bid.order_index}:
+    if wanted is not None and str(wanted) not in {str(record.ask.order_index), str(record.bid.order_index)}:
         return False
     if query["from"] is not None and query["from"] >= 0 and record.time_ms < query["from"]:
         return False
@@ -257,7 +257,13 @@ def _bad_limit(limit: int, most: int) -> ApiError:
     return ApiError(20001, f'invalid param: value "{limit}" for field "limit" is not within [1, {most}]')
 
 
-def _cursor(text: str | None) -> int | None:
+def cursor_of(text: str | None) -> int | None:
+    """
+    Return the number that a page begins below; None for the first page.
+
+    Raises:
+        ApiError: 20001 for a cursor that the venue did not give.
+    """
     if not text:
         return None
     if not text.isdecimal():

@@ -89,7 +89,7 @@ class Ticket:
     key: ApiKey
     skips: bool
     work: Work
-    delay: timedelta
+    due_ms: int
 
 
 class Sequencer:
@@ -172,8 +172,13 @@ class Sequencer:
             raise ApiError(21501, f"{TEXTS[21501]}: ExpiredAt is in the past")
         venue.budgets.spend("transactions", account.l1_address, 1, account.tier.transactions)
         work = self._prepare[tx.type](account, tx, protected)
-        self._use_quota(account, tx)
+        before = key.accepted
         key.take(tx.nonce, skips=tx.skips_nonce)
+        try:
+            self._use_quota(account, tx)
+        except ApiError:
+            key.accepted = before
+            raise
         now = venue.now_ms()
         record = TxRecord(
             hash=tx.hash_text(venue.settings.chain_id),
@@ -187,7 +192,7 @@ class Sequencer:
             sequence_index=venue.records.next_tx_number(),
             l1_address=account.l1_address,
         )
-        return Ticket(record, key, tx.skips_nonce, work, self._delay(account, tx))
+        return Ticket(record, key, tx.skips_nonce, work, max(now + self._delay_ms(account, tx), key.due_ms))
 
     def _use_quota(self, account: Account, tx: Transaction) -> None:
         if tx.type in _QUOTA_TYPES:
@@ -196,17 +201,16 @@ class Sequencer:
         elif tx.type not in _FREE_TYPES:
             self._venue.budgets.spend("other transactions", account.l1_address, 1, OTHER_TRANSACTIONS)
 
-    def _delay(self, account: Account, tx: Transaction) -> timedelta:
+    def _delay_ms(self, account: Account, tx: Transaction) -> int:
         if not self._venue.settings.delays:
-            return timedelta(0)
+            return 0
         taker, maker = account.delays
         waits = tx.type in {CANCEL_ORDER, CANCEL_ALL_ORDERS} or tx.info.get("TimeInForce") == checks.POST_ONLY
-        return maker if waits else taker
+        return _ms(maker if waits else taker)
 
     def _answer(self, hashes: str | list[str], ticket: Ticket) -> dict[str, Any]:
-        due_ms = ticket.record.queued_at_ms + ticket.delay // timedelta(milliseconds=1)
         account = self._venue.registry.get(ticket.record.account_index)
-        body: dict[str, Any] = {"code": 200, "tx_hash": hashes, "predicted_execution_time_ms": due_ms}
+        body: dict[str, Any] = {"code": 200, "tx_hash": hashes, "predicted_execution_time_ms": ticket.due_ms}
         if ticket.record.type not in _QUOTA_TYPES:
             body["message"] = _QUOTA_NOTE
         if account.tier.name == "premium":
@@ -217,13 +221,17 @@ class Sequencer:
 
     def _schedule(self, ticket: Ticket) -> None:
         self._venue.records.add_transaction(ticket.record)
-        if ticket.delay:
-            self._venue.exchange.clock.call_later(ticket.delay, partial(self._carry_out, ticket))
+        key = ticket.key
+        key.due_ms = ticket.due_ms
+        key.waiting += 1
+        if ticket.due_ms > ticket.record.queued_at_ms or key.waiting > 1:
+            self._venue.exchange.clock.call_at_ms(ticket.due_ms, partial(self._carry_out, ticket))
         else:
             self._carry_out(ticket)
 
     def _carry_out(self, ticket: Ticket) -> None:
         record, key = ticket.record, ticket.key
+        key.waiting -= 1
         record.executed_at_ms = self._venue.now_ms()
         if record.expire_at_ms <= record.executed_at_ms:
             key.give_back()  # an expired transaction leaves its nonce unused

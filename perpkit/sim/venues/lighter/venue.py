@@ -5,12 +5,13 @@ The state of a local Lighter that its exchange does not hold: keys, nonces, toke
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from decimal import Decimal
 
 from perpkit.sim.exchange import Exchange
 from perpkit.sim.markets import FeeRates, MarketStatus
 from perpkit.sim.money import divide
-from perpkit.sim.orders import Order
+from perpkit.sim.orders import Order, RequestRefusedError
 from perpkit.sim.venues.lighter.accounts import (
     FIRST_ACCOUNT,
     FIRST_KEY,
@@ -124,7 +125,9 @@ class Venue:
                 fraction = account.fractions.get(listing.market_id, listing.default_fraction)
                 leverage = divide(Decimal(FRACTION_UNIT), Decimal(max(fraction, listing.min_fraction)))
                 if self.exchange.margin_setting(account.id, listing.symbol).leverage != leverage:
-                    self.exchange.set_margin(account.id, listing.symbol, leverage=leverage)
+                    # An account that can't carry the change keeps what it has.
+                    with suppress(RequestRefusedError):
+                        self.exchange.set_margin(account.id, listing.symbol, leverage=leverage)
 
     def fraction(self, account: Account, listing: Listing) -> int:
         """Return the initial margin fraction that an account has in a market, in ten-thousandths."""

@@ -108,7 +108,7 @@ def order_book_detail(venue: Venue, listing: Listing) -> dict[str, Any]:
 def day_figures(venue: Venue, listing: Listing, stats: MarketStats) -> dict[str, Any]:
     """Return a day's volumes and prices, as JSON numbers; the change is a percentage."""
     since = venue.now_ms() - _DAY_MS
-    trades = [record for record in venue.records.trades[listing.symbol] if record.time_ms > since]
+    trades = venue.records.trades_since(listing.symbol, since)
     return {
         "daily_base_token_volume": sum((record.size for record in trades), ZERO),
         "daily_quote_token_volume": stats.volume_24h,
@@ -237,7 +237,7 @@ def candle_rows(
     """Return the candles that begin within a window, oldest first."""
     width = resolution // timedelta(milliseconds=1)
     buckets: dict[int, list[TradeRecord]] = {}
-    for record in venue.records.trades[listing.symbol]:
+    for record in venue.records.trades_since(listing.symbol, since_ms - 1):
         buckets.setdefault(record.time_ms // width * width, []).append(record)
     candles = venue.exchange.candles(listing.symbol, resolution, since_ms=since_ms, until_ms=until_ms)
     return [
@@ -253,4 +253,4 @@ def _no_trades() -> dict[str, Any]:
 
 def _day_count(venue: Venue, listing: Listing) -> int:
     since = venue.now_ms() - _DAY_MS
-    return sum(1 for record in venue.records.trades[listing.symbol] if record.time_ms > since)
+    return len(venue.records.trades_since(listing.symbol, since))
