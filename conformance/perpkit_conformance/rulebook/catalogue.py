@@ -33,10 +33,8 @@ book, auth, rate limits, faults, time and units, security.
 """
 
 CHECKS_LEFT_OUT: dict[str, str] = {
-    "FN7": "Only where one endpoint lists other venues' rates beside its own. No simulated venue has one yet; the rule "
-    "comes with the Lighter simulator.",
-    "PU4": "Only where a venue caps the channels of one connection. Paradex publishes no cap; the rule comes with the "
-    "first simulated venue that does.",
+    "PU4": "Only where a venue caps the channels of one connection. The core spreads them by the cap that a plugin "
+    "declares, and its own tests prove that.",
     "SE3": "About the suite, not about a plugin: the project's own tests prove that the live suite refuses a mainnet "
     "without a double opt-in, caps sizes and leaves the account flat.",
 }

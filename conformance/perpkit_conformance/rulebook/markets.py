@@ -76,9 +76,9 @@ RULES = (
         "only-perpetuals",
         B,
         Layer.TRUTH,
-        ("MK8",),
-        "Spot, dated and option rows are not listed as perpetuals, and do no harm.",
-        "Funding parsed for dated futures; a crash on a spot row.",
+        ("MK8", "FN7"),
+        "Spot, dated and option rows are not listed as perpetuals, nor are other venues' rates taken for its own.",
+        "Funding parsed for dated futures; a crash on a spot row; another exchange's rate in Lighter's own list.",
         "Filter by the venue's own field for the kind.",
     ),
     Rule(

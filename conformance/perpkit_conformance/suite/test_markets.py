@@ -437,6 +437,13 @@ async def test_rows_of_something_else_do_no_harm(target: Target, venue: Venue) -
             rates = await target.run(venue.fetch_funding_rates())
             traded = {target.id_of(spec.symbol) for spec in _specs(target)}
             found.same_keys("funding rates", (each.market_id for each in rates), traded)
+            for each in rates:
+                true = target.control.exchange.funding(_symbol_of(target, each.market_id))
+                found.equal(f"rate of {each.market_id}", each.value, true.rate)
+
+
+def _symbol_of(target: Target, market_id: str) -> str:
+    return next((e.symbol for e in _specs(target) if target.id_of(e.symbol) == market_id), market_id)
 
 
 # Status and refresh

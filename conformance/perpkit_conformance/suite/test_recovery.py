@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import re
 from collections import Counter
 from datetime import timedelta
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from perpkit.core.context import VenueContext
 from perpkit.core.errors import (
     OrderNotFoundError,
     OutcomeUnknownError,
@@ -22,8 +24,10 @@ from perpkit.core.venue import Venue
 from perpkit.sim.faults import FaultAction
 from perpkit.sim.orders import CloseReason
 from perpkit_conformance.fixtures import published
+from perpkit_conformance.profile import VenueProfile
 from perpkit_conformance.suite.altering import recorded
 from perpkit_conformance.suite.calls import READS, Caller, a_life
+from perpkit_conformance.suite.holding import grown, holdings
 from perpkit_conformance.suite.jepsen import History
 from perpkit_conformance.suite.trading import Trader, an_id, assert_same, impatient
 from perpkit_conformance.target import SystemStatus, Target
@@ -493,21 +497,110 @@ async def test_a_history_under_faults_is_the_ledgers(trader: Trader, venue_seed:
     assert fills == Counter(each.id for each in truth.fills()), f"seed {seed}: fetch_fills"
 
 
+# Soak
+
+
+_ROUND, _ORDERS = 300, 80
+
+
+def _capturing(target: Target, made: list[Any]) -> Any:
+    """Return what makes the plugin and keeps it, to be given in place of its class."""
+
+    def make(context: VenueContext) -> Any:
+        made.append(target.profile.plugin_class()(context))
+        return made[-1]
+
+    return make
+
+
+@pytest.mark.rule("soak-stays-bounded")
+@pytest.mark.needs("open_stream", "channel:book", "channel:trades")
+async def test_public_data_leaves_nothing_behind(target: Target) -> None:
+    """Hundreds of changes of a book and of trades: afterwards the plugin holds no more than before."""
+    made: list[Any] = []
+    trader = await Trader.of(target, await target.open(plugin=_capturing(target, made)))
+    names = [f"{each}:{trader.market.id}" for each in ("book", "trades")]
+    async with target.watch(trader.venue, *names):
+        before = await _public_round(trader, made)
+        after = await _public_round(trader, made)
+    # A name or two may still be met for the first time.
+    kept = {path: more for path, more in grown(before, after).items() if more > _ROUND // 20}
+    assert not kept, f"{_ROUND} public events, and these containers of the plugin grew: {kept}"
+
+
+async def _public_round(trader: Trader, made: list[Any]) -> dict[str, int]:
+    target = trader.target
+    target.quote(levels=5, size=trader.size(100_000))
+    for number in range(_ROUND):
+        if number % 2:
+            trader.rest(Side.BUY, trader.price("0.99") - number * trader.market.tick_size, trader.size(200))
+        else:
+            trader.trade(Side.BUY if number % 4 else Side.SELL, trader.size(150 + number))
+        target.advance(timedelta(milliseconds=150))
+        await target.breathe(1)
+    target.control.clear_liquidity()
+    await target.breathe(20)
+    return holdings(made[0], trader.venue)
+
+
 @pytest.mark.rule("soak-stays-bounded")
 @TRADES
 @pytest.mark.needs("open_stream", "channel:orders", "channel:fills")
-async def test_the_same_seed_gives_the_same_run_and_the_stream_survives(trader: Trader, venue_seed: int) -> None:
-    """Eighty orders with a lost connection every ten: each fill once, and every order filled in the end."""
+async def test_orders_and_lost_connections_leave_little_behind(target: Target) -> None:
+    """
+    Eighty orders with a lost connection every ten: each fill once, every order filled in the end, and of each order
+    the plugin keeps a few facts at most, not its messages.
+    """
+    made: list[Any] = []
+    trader = await Trader.of(target, await target.open(plugin=_capturing(target, made)))
+    target.quote(size=trader.size(100_000))
+    await trader.place(share="1.001")
+    before = holdings(made[0], trader.venue)
+    await _soak(trader)
+    kept = grown(before, holdings(made[0], trader.venue))
+    total = sum(kept.values())
+    assert total <= 12 * _ORDERS, f"{_ORDERS} orders left {total} things in containers of the plugin: {kept}"
+
+
+async def _soak(trader: Trader) -> None:
     target = trader.target
     async with target.watch(trader.venue, "orders", "fills") as watch:
-        for number in range(80):
+        begin = {each.id for each in trader.truth.fills()}
+        for number in range(_ORDERS):
             if number % 10 == 5:
                 target.inject(Channel.ORDERS, FaultAction.DISCONNECT, times=1, close_code=1006)
             await trader.place(Side.BUY if number % 2 else Side.SELL, "1.001" if number % 2 else "0.999")
             target.advance(timedelta(milliseconds=500))
             await target.breathe(2)
-        expected = Counter(each.id for each in trader.truth.fills())
+        expected = Counter(each.id for each in trader.truth.fills() if each.id not in begin)
         await watch.until(lambda: len(watch.of(Fill)) >= len(expected), "every fill", within=timedelta(minutes=5))
-        assert Counter(each.fill_id for each in watch.of(Fill)) == expected, f"seed {venue_seed}"
+        assert Counter(each.fill_id for each in watch.of(Fill)) == expected, f"seed {target.seed}"
         last = {each.venue_order_id: each.status for each in watch.of(Order)}
-        assert set(last.values()) == {OrderStatus.FILLED}, f"seed {venue_seed}: {Counter(last.values())}"
+        assert set(last.values()) == {OrderStatus.FILLED}, f"seed {target.seed}: {Counter(last.values())}"
+
+
+@pytest.mark.rule("soak-stays-bounded")
+@TRADES
+async def test_the_same_seed_gives_the_same_run(venue_profile: VenueProfile, venue_seed: int) -> None:
+    """Twice from the beginning, with answers lost on the way: the same commands on the wire, the same ledger."""
+    runs = []
+    for _ in range(2):
+        async with Target(venue_profile, seed=venue_seed) as target:
+            trader = await Trader.of(target, await target.open())
+            target.quote(size=trader.size(100_000))
+            rng = random.Random(venue_seed)  # noqa: S311 - reproducible, not secret
+            for number in range(20):
+                if number % 5 == 3:
+                    target.inject("place_order", FaultAction.DROP_AFTER)
+                share = rng.choice(("0.98", "0.9999", "1.001"))
+                await trader.attempt(trader.intent(Side.BUY, share, size=trader.size(rng.randint(200, 2000))))
+                # By so much that no order has another one's moment, and by nothing else.
+                target.advance(timedelta(milliseconds=1000))
+            sent = [(each.method, each.path, each.body) for each in target.recordings.requests() if each.body]
+            ledger = [(each.client_id, each.size, each.price, each.filled_size) for each in trader.truth.orders()]
+            runs.append((sent, ledger))
+    (sent, ledger), (again, ledger_again) = runs
+    assert ledger == ledger_again, f"seed {venue_seed}: the ledger of the second run is another"
+    differing = next((n for n, pair in enumerate(zip(sent, again, strict=False)) if pair[0] != pair[1]), None)
+    assert differing is None, f"seed {venue_seed}: request {differing} differs: {sent[differing]}, {again[differing]}"
+    assert len(sent) == len(again)
