@@ -38,11 +38,13 @@ def seams_of(plugin: type, good: type) -> frozenset[str] | None:
             found |= own
             continue
         for name, value in vars(each).items():
+            if name.startswith("__") and inspect.isfunction(value):
+                return None
             if not hasattr(good, name):
                 if hasattr(value, f"{PROJECT}_impl"):
                     return None
-            elif name == "__init__" or not name.startswith("__"):
-                if name == "__init__" or not _is_alike(value, getattr(good, name)):
+            elif not name.startswith("__"):
+                if not _is_alike(value, getattr(good, name)):
                     return None
                 found.add(name)
     return frozenset(found)

@@ -46,7 +46,8 @@ class AvailableIsTotal(ParadexVenue):
 
 @broken(
     rules="collateral-counted-once",
-    knock_on="balances-are-the-ledger random-histories-agree sub-keys-act-for-the-account",
+    knock_on="balances-are-the-ledger random-histories-agree schema-changes-survive sub-keys-act-for-the-account "
+    "unknown-enum-values-survive",
     checks="BL2",
 )
 class MarginAsSecondBalance(ParadexVenue):

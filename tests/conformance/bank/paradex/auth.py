@@ -335,7 +335,12 @@ class StartNeedsTheVenue(ParadexVenue):
         await self._rest.get_system_config()
 
 
-@broken(rules="restart-recovers-orders lost-reply-is-unknown", checks="FT4")
+@broken(
+    rules="restart-recovers-orders lost-reply-is-unknown",
+    knock_on="fills-add-up old-positions-are-adopted partial-fill-then-cancel random-histories-agree "
+    "sizes-are-base-units sockets-fail-typed status-map-is-total venue-time-apart",
+    checks="FT4",
+)
 class ClosedOrdersNotFound(ParadexVenue):
     """Finds an order by our id among the open ones only."""
 
@@ -393,7 +398,11 @@ class FeesInBasisPoints(ParadexVenue):
         ]
 
 
-@broken(rules="wire-numbers-canonical", checks="TU5")
+@broken(
+    rules="wire-numbers-canonical",
+    knock_on="amends-are-exact order-types-take-effect signatures-verify",
+    checks="TU5",
+)
 class ExponentOnTheWire(WirePlugin):
     """Writes the price of a trigger with an exponent, where it ends in zeros."""
 
@@ -427,3 +436,21 @@ class LockKeptByTheDead(ParadexVenue):
             raise
         self._one_at_a_time.release()
         return order
+
+
+@broken(rules="retry-after-is-honoured", checks="RL4")
+class CancelsWaitInLine(WirePlugin):
+    """Sends cancels with no more urgency than orders, so that they wait behind them."""
+
+    def sent(self, method: str, path: str, given: dict[str, Any]) -> Request:
+        """See the class."""
+        return method, path, {name: value for name, value in given.items() if name != "priority"}
+
+
+@broken(rules="secrets-stay-hidden", checks="SE1", mistakes="M20")
+class KeyInItsRepr(ParadexVenue):
+    """Shows its key when it is printed."""
+
+    def __repr__(self) -> str:
+        key = self._session.credentials.private_key
+        return f"ParadexVenue({key.reveal() if key is not None else None})"

@@ -32,6 +32,9 @@ def _each_row(reply: HttpReply, change: Callable[[Row], Row]) -> HttpReply:
     if not isinstance(answer, dict) or not isinstance(answer.get("results"), list):
         return reply
     rows = [change(each) if isinstance(each, dict) else each for each in answer["results"]]
+    if rows == answer["results"]:
+        # Written anew, a number may be spelled otherwise.
+        return reply
     return replace(reply, body=msgspec.json.encode({**answer, "results": rows}))
 
 

@@ -126,7 +126,11 @@ class FillsDroppedUnderLoad(StreamPlugin):
     busy = 0
 
 
-@broken(rules="ready-after-snapshot", checks="PV1")
+@broken(
+    rules="ready-after-snapshot",
+    knock_on="closed-positions-disappear old-positions-are-adopted random-histories-agree",
+    checks="PV1",
+)
 class FirstReadIsEmpty(ParadexVenue):
     """Shows an empty cache while it is still being filled for a stream that has just been opened."""
 

@@ -29,7 +29,12 @@ class _Fills(ParadexVenue):
         return [self.fill(each) for each in await super().fetch_fills(market, since, until, limit)]
 
 
-@broken(rules="fills-exactly-once", checks="FL1")
+@broken(
+    rules="fills-exactly-once",
+    knock_on="fill-pages-are-complete odd-frames-are-ignored random-histories-agree reconnect-loses-nothing "
+    "resync-repeats-nothing soak-stays-bounded sockets-fail-typed tokens-roll-over",
+    checks="FL1",
+)
 class OtherIdsOverRest(ParadexVenue):
     """Gives a fill that is read again after a reconnect another id than the stream gave it, so that it counts twice."""
 

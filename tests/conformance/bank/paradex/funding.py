@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import cached_property
 
 from perpkit.adapters.paradex.venue import ParadexVenue
 from perpkit.core.hookspecs import hookimpl
@@ -234,3 +235,20 @@ class MissingRateIsZero(ParadexVenue):
         listed = list(self._context.markets.all.values()) if markets is None else markets
         made_up = [rates[0].replace(market_id=each.id, value=Decimal(0)) for each in listed if each.id not in known]
         return [*rates, *made_up]
+
+
+@broken(
+    rules="funding-kinds-are-apart",
+    knock_on="funding-field-is-the-right-one funding-period-per-market missing-funding-is-none",
+    checks="FN4",
+)
+class FirstRateServedForEver(_Rates):
+    """Reads a rate once and keeps it."""
+
+    @cached_property
+    def _first(self) -> dict[str, FundingRate]:
+        return {}
+
+    def rate(self, rate: FundingRate) -> FundingRate:
+        """See the class."""
+        return self._first.setdefault(rate.market_id, rate)

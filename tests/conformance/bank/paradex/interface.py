@@ -30,16 +30,20 @@ class ClaimsFillOrKill(ParadexVenue):
 
 
 @broken(rules="answers-have-their-type", checks="ST4")
-class AnswersWithDictionaries(ParadexVenue):
-    """Answers with dictionaries where models are due."""
+class AnswersWithATuple(ParadexVenue):
+    """Answers with a tuple where a list is due."""
 
     @hookimpl
     async def fetch_fees(self, markets: Sequence[Market] | None) -> Any:
         """See the class."""
-        return [each.model_dump() for each in await super().fetch_fees(markets)]
+        return tuple(await super().fetch_fees(markets))
 
 
-@broken(rules="models-hold-no-float", checks="ST5")
+@broken(
+    rules="models-hold-no-float",
+    knock_on="public-data-is-exact schema-changes-survive unknown-enum-values-survive",
+    checks="ST5",
+)
 class FloatsInModels(ParadexVenue):
     """Builds models of floats, past their checks."""
 

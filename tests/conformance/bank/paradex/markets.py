@@ -88,7 +88,7 @@ class NoPriceBand(_Listing):
         return market.replace(price_band=None)
 
 
-@broken(rules="sizes-are-base-units", checks="MK6")
+@broken(rules="sizes-are-base-units", knock_on="ledger-identity random-histories-agree", checks="MK6")
 class FillsInCoins(ParadexVenue):
     """Gives fills in coins, where everything else is in contracts of a thousand."""
 

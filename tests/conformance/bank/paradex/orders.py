@@ -229,6 +229,17 @@ class AmendKeepsThePrice(ParadexVenue):
         return await super().amend_order(order, amendment.replace(price=order.price, size=amendment.size or order.size))
 
 
+@broken(rules="amends-are-exact", checks="OR16")
+class RemainderSentAsTotal(ParadexVenue):
+    """Sends what is left to fill as the new total of an amended order."""
+
+    @hookimpl
+    async def amend_order(self, order: Order, amendment: OrderAmendment) -> Order:
+        """See the class."""
+        total = order.size if amendment.size is None else amendment.size
+        return await super().amend_order(order, amendment.replace(size=total - order.filled_size))
+
+
 # What is said of the outcome
 
 
