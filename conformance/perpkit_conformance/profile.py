@@ -25,6 +25,7 @@ from perpkit.core.opening import open_venue
 from perpkit.core.venue import Venue
 from perpkit.sim.control import Control
 from perpkit_conformance.contract import Contract
+from perpkit_conformance.names import Names
 from perpkit_conformance.rules import rule
 
 GROUP = "perpkit.profiles"
@@ -129,6 +130,8 @@ class VenueProfile(ABC):
         amends_replace: An amendment is a new order, under a new id of the venue's and of ours.
         cancels_are_late: The answer to a cancel says only that it was taken; whether there was anything to cancel
             comes later, or not at all.
+        shortest_switch: The least time after which a dead man's switch may act.
+        keepalives: Frames that a client sends to keep a connection alive, or in answer to the venue's.
         waivers: Rules that the plugin may break until a date.
         plugin: A plugin class in place of the installed one, for trying a plugin that is not installed.
         package: The package or module whose source is read; None takes the package that holds the plugin's class.
@@ -148,6 +151,8 @@ class VenueProfile(ABC):
     most_markets: int = 1000
     amends_replace: bool = False
     cancels_are_late: bool = False
+    shortest_switch: timedelta = timedelta(minutes=1)
+    keepalives: tuple[str, ...] = ()
     waivers: tuple[Waiver, ...] = ()
     plugin: Any = None
     package: str | None = None
@@ -165,6 +170,10 @@ class VenueProfile(ABC):
     @abstractmethod
     def account_id(self, local: LocalVenue, account: int) -> str:
         """Return what the exchange's ledger calls the account of that number, counted from 0."""
+
+    def names(self, local: LocalVenue) -> Names:
+        """Return what the wire calls orders, fills and payments, where that is not what the ledger calls them."""
+        return Names()
 
     @abstractmethod
     def settings(self, local: LocalVenue, *, account: int = 0, key: str = "main") -> dict[str, Any]:

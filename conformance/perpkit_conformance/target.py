@@ -28,6 +28,7 @@ from perpkit.core.models import (
     StreamStatus,
     Subscription,
 )
+from perpkit.core.models import Order as PluginsOrder
 from perpkit.core.streams.delivery import EventStream
 from perpkit.core.transport.ratelimit import RateLimiterRegistry
 from perpkit.core.venue import Venue
@@ -141,7 +142,7 @@ class Target:
     def truth(self, account: int = 0) -> Truth:
         """Return an account's true state; it stays current."""
         account_id = self.profile.account_id(self.local, account)
-        return Truth(self.control.exchange, account_id, self.profile.assets)
+        return Truth(self.control.exchange, account_id, self.profile.assets, self.profile.names(self.local))
 
     @property
     def market(self) -> str:
@@ -249,7 +250,21 @@ class Target:
         )
         order = self.control.exchange.submit(request)
         now = self.control.exchange.order(request.account_id, order.id)
-        return order if now is None else now
+        return self.truth(account).named(order if now is None else now)
+
+    def cancel_order(self, account_id: str, order: PluginsOrder | str) -> None:
+        """
+        Cancel an order behind the plugin's back, by the wire's name of it.
+
+        Args:
+            order: Where the venue names an order only later, the order as the plugin returned it.
+        """
+        wire_id = order if isinstance(order, str) else order.venue_order_id
+        ledger_id = self.profile.names(self.local).ledger_order(wire_id) if wire_id else None
+        if ledger_id is None and not isinstance(order, str) and order.client_order_id is not None:
+            known = self.control.exchange.order_by_client_id(account_id, order.client_order_id, open_only=False)
+            ledger_id = known.id if known is not None else None
+        self.control.cancel_order(account_id, ledger_id or "")
 
     def inject(self, what: str | Channel, action: FaultAction | str, **fields: Any) -> Fault:
         """

@@ -83,7 +83,7 @@ class Caller:
             ],
             "set_position_mode": [lambda: venue.set_position_mode(PositionMode.ONE_WAY)],
             "set_dead_man_switch": [
-                lambda: venue.set_dead_man_switch(timedelta(minutes=1)),
+                lambda: venue.set_dead_man_switch(target.profile.shortest_switch),
                 lambda: venue.set_dead_man_switch(None),
             ],
         }

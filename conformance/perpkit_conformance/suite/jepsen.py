@@ -107,7 +107,7 @@ class History:
             share,
             size=trader.size(rng.randint(200, 2000)),
             client_order_id=name,
-            accept_within=timedelta(seconds=10),
+            **trader.window(timedelta(seconds=10)),
             time_in_force=rng.choice([TimeInForce.GTC, TimeInForce.GTC, TimeInForce.IOC])
             if TimeInForce.IOC in trader.venue.capabilities.times_in_force
             else TimeInForce.GTC,

@@ -291,7 +291,7 @@ async def _accepted(target: Target, venue: Venue, found: Findings, intent: Order
         found.equal(f"{what}: state", true.state, OrderState.OPEN, f"the rules ({true.close_reason})")
         found.equal(f"{what}: price in the ledger", true.price, intent.price, "the order")
         found.equal(f"{what}: size in the ledger", true.size, intent.size, "the order")
-        target.control.cancel_order(true.account_id, true.id)
+        target.cancel_order(true.account_id, true.id)
 
 
 # Units

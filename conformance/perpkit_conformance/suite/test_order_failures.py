@@ -123,7 +123,7 @@ async def test_an_order_that_is_over_behind_a_lost_answer_is_found(target: Targe
         return  # the exchange refused it at its door, so there is nothing to be found
     truth = trader.only_order()
     if end == "canceled":
-        target.control.cancel_order(truth.account_id, truth.id)
+        target.cancel_order(truth.account_id, truth.id)
     found = await target.run(trader.venue.resolve_order(error))
     assert_same(found, trader.true(trader.ref(truth)), "resolve_order")
 
@@ -537,4 +537,4 @@ async def test_concurrent_orders_of_both_sides_leave_the_ledgers_position(target
     ]
     orders = await target.run(asyncio.gather(*(trader.send(each) for each in intents)))
     assert trader.position() == sum((each.side.sign * trader.true(each).filled_size for each in orders), Decimal(0))
-    assert len({each.venue_order_id for each in orders}) == len(orders)
+    assert len({trader.true(each).id for each in orders}) == len(orders)

@@ -403,7 +403,7 @@ def _canceled_partly(trader: Trader) -> exchange.Order:
 
 def _removed(trader: Trader) -> exchange.Order:
     order = _open(trader)
-    trader.target.control.cancel_order(order.account_id, order.id)
+    trader.target.cancel_order(order.account_id, order.id)
     return order
 
 
@@ -601,7 +601,7 @@ async def test_a_cancel_of_what_is_over_or_unknown_is_told_apart(target: Target,
         return
     order = await trader.place(share="1.001" if end == "filled" else None)
     if end == "canceled":
-        target.control.cancel_order(trader.truth.account_id, order.venue_order_id or "")
+        target.cancel_order(trader.truth.account_id, order)
     try:
         result = await target.run(trader.venue.cancel_order(order))
     except OrderNotFoundError:
@@ -729,7 +729,7 @@ async def test_an_amendment_that_can_not_be_leaves_the_order_alone(target: Targe
     with pytest.raises(InvalidOrderError):
         await target.run(trader.venue.amend_order(order, price=trader.price("0.97") + trader.market.tick_size / 2))
     assert_same(await trader.fetch(order), trader.true(order), "fetch_order")
-    target.control.cancel_order(trader.truth.account_id, order.venue_order_id or "")
+    target.cancel_order(trader.truth.account_id, order)
     with pytest.raises((OrderNotFoundError, OrderRejectedError)):
         await target.run(trader.venue.amend_order(order, price=trader.price("0.97")))
     truth = trader.only_order()
@@ -880,7 +880,7 @@ async def test_an_order_is_not_accepted_after_its_window(
     """With accept_within an order that arrives too late is not taken; the window is part of what was signed."""
     has(request, "accept_window", trader.venue.capabilities.never_accepted_after)
     fault = target.inject("place_order", "delay", delay_ms=60_000)
-    intent = trader.intent(accept_within=timedelta(seconds=20))
+    intent = trader.intent(**trader.window(timedelta(seconds=20)))
     came = await trader.attempt(intent)
     assert fault.hits == 1
     assert not trader.truth.orders(), f"the order was taken 60 s after sending, its window was 20 s; came {came!r}"

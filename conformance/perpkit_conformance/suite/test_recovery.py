@@ -211,7 +211,7 @@ async def test_another_process_finds_the_order_by_our_id(target: Target, trader:
     assert isinstance(came, OutcomeUnknownError), f"expected OutcomeUnknownError, came {came!r}"
     await target.run(trader.venue.close())
     if fate == "canceled":
-        target.control.cancel_order(trader.truth.account_id, trader.truth.orders()[0].id)
+        target.cancel_order(trader.truth.account_id, trader.truth.orders()[0].id)
     restarted = await target.open()
     try:
         found = await target.run(
@@ -411,7 +411,7 @@ async def test_an_order_canceled_anywhere_is_found_or_never_left(trader: Trader)
     for number, steps in enumerate((1, 2, 4, 7, 12, 20, 33, 50)):
         name = an_id(trader.venue, 100 + number)
         task = asyncio.ensure_future(
-            trader.venue.place_order(trader.intent(client_order_id=name, accept_within=timedelta(seconds=5)))
+            trader.venue.place_order(trader.intent(client_order_id=name, **trader.window(timedelta(seconds=5))))
         )
         for _ in range(steps):
             await asyncio.sleep(0)

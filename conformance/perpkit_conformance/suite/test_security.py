@@ -383,9 +383,9 @@ async def test_a_dead_mans_switch_that_was_not_set_raises_and_one_that_was_works
     await trader.place()
     target.inject("set_dead_man_switch", FaultAction.STATUS, status=500, times=None)
     with pytest.raises(PerpkitError):
-        await target.run(venue.set_dead_man_switch(timedelta(minutes=1)))
+        await target.run(venue.set_dead_man_switch(target.profile.shortest_switch))
     target.control.clear_faults()
-    await target.run(venue.set_dead_man_switch(timedelta(minutes=1)))
-    target.advance(timedelta(minutes=3))
+    await target.run(venue.set_dead_man_switch(target.profile.shortest_switch))
+    target.advance(3 * target.profile.shortest_switch)
     await asyncio.sleep(0)
     assert not trader.truth.open_orders(), "the switch was set, nobody came back, and the orders stand"

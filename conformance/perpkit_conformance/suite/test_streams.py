@@ -149,7 +149,8 @@ async def test_two_consumers_make_one_subscription(trader: Trader, channel: Chan
             stir(trader)
             await leaves.until(lambda: events_of(leaves, channel), "the second consumer's event", within=LIVE)
         await target.breathe(20)
-        more = target.recordings.sent_frames()[sent:]
+        kept = target.profile.keepalives
+        more = [each for each in target.recordings.sent_frames()[sent:] if each.data not in kept]
         assert not more, f"a second consumer of one channel sent {len(more)} frames: {[each.data for each in more]}"
         assert target.arrivals.handshakes == handshakes, "a second consumer opened another connection"
         before = len(events_of(stays, channel))
@@ -453,7 +454,7 @@ async def test_what_happened_during_an_outage_is_delivered(trader: Trader, code:
     async with target.watch(trader.venue, *channels) as watch:
         target.inject("connect", FaultAction.REFUSE, times=2)
         target.inject(Channel.ORDERS, FaultAction.DISCONNECT, times=1, close_code=code)
-        target.control.cancel_order(truth.account_id, canceled.venue_order_id or "")
+        target.cancel_order(truth.account_id, canceled)
         await watch.until(lambda: StreamState.LOST in watch.states, "the loss to be said", within=LIVE)
         target.control.clear_liquidity()
         trader.trade(Side.SELL, trader.size(1500))

@@ -142,7 +142,7 @@ async def test_orders_have_the_venues_times(target: Target, venue: Venue) -> Non
     target.clock.error = 20 * _SECOND
     a_life(target)
     for order in target.truth().open_orders():
-        target.control.cancel_order(order.account_id, order.id)
+        target.cancel_order(order.account_id, order.id)
     came = {each.venue_order_id: each for each in await target.run(venue.fetch_order_history())}
     with Findings(target) as found:
         for true in target.truth().orders():
