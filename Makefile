@@ -114,7 +114,7 @@ bank: $(VENV)/.stamp-dev
 # Mutants of the Paradex plugin's source; writes docs/mutation.md. A quarter of an hour, so not in continuous
 # integration. ARGS="--file decode --sample 50" tries some of them.
 mutate: $(VENV)/.stamp-dev
-	$(VENV)/bin/python -m tests.mutation.run $(ARGS)
+	PYTHONHASHSEED=0 $(VENV)/bin/python -m tests.mutation.run $(ARGS)
 
 bench: oracle
 	@$(ORACLE_VENV)/bin/python -c 'import perpkit' 2>/dev/null || \

@@ -302,12 +302,14 @@ class Warm:
         pid = os.fork()
         if not pid:
             rows = []
-            self._trace(self._tracer)
             for index in range(len(self._items)):
                 self._hits = set()
                 began = time.monotonic()
+                self._trace(self._tracer)
                 self._run_item(index, index + 1)
-                rows.append([sorted(self._hits), time.monotonic() - began])
+                # A test that reaches the end of the stack ends the tracing too: it may have been anywhere.
+                lines = sorted(self._hits) if sys.gettrace() is not None else self._every_line()
+                rows.append([lines, time.monotonic() - began])
             self._trace(None)
             with os.fdopen(writing, "w") as out:
                 json.dump([self._until.failed, rows], out)
@@ -324,6 +326,10 @@ class Warm:
             self.trouble = f"{failed} fails on the source as it is"
         self._passed_through = [{(path, line) for path, line in hits} for hits, _ in rows]
         self._took = [took for _, took in rows]
+
+    def _every_line(self) -> list[tuple[str, int]]:
+        texts = {path: source.path.read_text(encoding="utf-8") for path, source in self._sources.items()}
+        return [(path, line + 1) for path, text in texts.items() for line in range(text.count("\n") + 1)]
 
     def _check_exchange(self) -> None:
         """Every function exchanged for itself, compiled anew, must pass all tests: else exchanging proves nothing."""
@@ -379,11 +385,21 @@ class Cold:
     A process without the modules under trial, which tries what runs while they are imported.
 
     Args:
-        first: Test files by the stem of a source, tried before the rest.
+        first: Test files of a source, tried before the rest.
+        forget: Packages that a copy imports anew, whatever of them is imported here.
     """
 
-    def __init__(self, tests: Sequence[str], *, jobs: int, limit: float, first: Callable[[Source], list[str]]) -> None:
+    def __init__(
+        self,
+        tests: Sequence[str],
+        *,
+        jobs: int,
+        limit: float,
+        first: Callable[[Source], list[str]],
+        forget: Sequence[str] = (),
+    ) -> None:
         self._tests = tests
+        self._forget = forget
         self._jobs = jobs
         self._limit = limit
         self._first = first
@@ -392,10 +408,10 @@ class Cold:
         """Try tasks; the unchanged source must pass first."""
         if not tasks:
             return
+        loaded = {getattr(module, "__file__", None) for name, module in sys.modules.items() if not self._forgets(name)}
         for source in sources:
-            module = source.path.stem
-            if any(getattr(loaded, "__file__", None) == str(source.path) for loaded in sys.modules.values()):
-                msg = f"{module} is imported already: what it does on import can't be tried"
+            if str(source.path) in loaded:
+                msg = f"{source.path.stem} is imported already: what it does on import can't be tried"
                 raise EngineError(msg)
         controls = [Task(source, lambda: None, "", (0, 0)) for source in sources]
         slowest = 0.0
@@ -413,6 +429,9 @@ class Cold:
         for task, outcome in forked(rest, self._try_all, lambda _: self._limit + 4 * slowest, self._jobs):
             found(task, outcome)
 
+    def _forgets(self, module: str) -> bool:
+        return module.partition(".")[0] in self._forget
+
     def _try_first(self, task: Task) -> tuple[str, str]:
         first = self._first(task.source)
         return self._try(task, first) if first else (SURVIVED, "")
@@ -421,6 +440,8 @@ class Cold:
         return self._try(task, self._tests)
 
     def _try(self, task: Task, tests: Sequence[str]) -> tuple[str, str]:
+        for name in [name for name in sys.modules if self._forgets(name)]:
+            del sys.modules[name]
         task.apply()
         path, code = str(task.source.path), task.source.code()
         original = importlib.machinery.SourceFileLoader.get_code

@@ -18,13 +18,18 @@ _HEAD = """\
 
 Do the tests notice when the code is wrong? `make mutate` makes small changes to the plugin's source, one at a time, and
 runs its unit tests (`tests/adapters/paradex`) on each: a mutant is killed when a test fails, and survives when none
-does. The conformance suite and the tests against the local exchange are not asked. The run writes this page; it is not
-part of continuous integration.
+does. The conformance suite and the tests against the local exchange are not asked. `loose_json.py` is the core's reader
+through which every payload of the plugin goes. The run writes this page; it is not part of continuous integration.
 
 A change is one of: a comparison or its bound, an operator, a condition forced true or false or one of its parts left
 out, a number, a string such as a wire name, an enum's member, `None` in place of a returned or passed value, two
 neighboring arguments or elements swapped, a statement left out, the class of an error, an `except` that catches less.
-Left alone are the words of messages, annotations, decorators (caches), and what a protocol declares.
+Left alone are the words of messages, annotations, decorators (caches), and what a protocol declares. Mutants that
+change nothing that a caller can see are counted as survivors all the same.
+
+The runner is in `tests/mutation`. It is our own because the tables of the venue's words and the schemas stand outside
+of functions, where mutmut (3.8) changes nothing, and because starting an interpreter for each mutant, as cosmic-ray
+does, takes more than a second where exchanging code takes a tenth of one.
 """
 
 _FIGURES = ["| file | mutants | killed | of these by a time limit | survived | killed |", "|---|--:|--:|--:|--:|--:|"]

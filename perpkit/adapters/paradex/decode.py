@@ -184,7 +184,7 @@ def _side(word: str, what: str, *named: str) -> Side:
         raise _refuse(what % named if named else what, f"side {word!r} is neither BUY nor SELL") from None
 
 
-def _moment(milliseconds: int) -> datetime | None:
+def _moment(milliseconds: int | None) -> datetime | None:
     return from_ms(milliseconds) if milliseconds else None
 
 
@@ -203,8 +203,7 @@ def market(row: schema.Market, now: datetime, *, interactive: bool = False) -> M
     """
     what = f"market {row.symbol}"
     fees = _fees(row.fee_config, interactive=interactive)
-    margin = row.delta1_cross_margin_params
-    initial = margin.imf_base if margin is not None and margin.imf_base > 0 else None
+    initial, maintenance, most = _margins(row.delta1_cross_margin_params)
     hours = row.funding_period_hours
     try:
         return Market(
@@ -220,10 +219,9 @@ def market(row: schema.Market, now: datetime, *, interactive: bool = False) -> M
             taker_fee=fees[1],
             funding_interval=_hours(hours) if hours is not None and hours > 0 else None,
             funding_accrual=FundingAccrual.CONTINUOUS,
-            # Whole numbers only: OpenAPI `AccountMarginRequest.leverage` is an integer.
-            max_leverage=Decimal(int(_ONE / initial)) if initial is not None else None,
+            max_leverage=most,
             initial_margin_fraction=initial,
-            maintenance_margin_fraction=initial * margin.mmf_factor if initial is not None and margin else None,
+            maintenance_margin_fraction=maintenance,
             position_limit=positive(row.position_limit, f"{what} position_limit"),
             max_open_orders=row.max_open_orders,
             status=_market_status(row, now),
@@ -233,6 +231,14 @@ def market(row: schema.Market, now: datetime, *, interactive: bool = False) -> M
         first = error.errors(include_url=False, include_context=False)[0]
         place = ".".join(str(part) for part in first["loc"])
         raise _refuse(what, f"{place}: {first['msg']}") from error
+
+
+def _margins(params: schema.MarginParams | None) -> tuple[Decimal | None, Decimal | None, Decimal | None]:
+    """Return a market's initial and maintenance fraction, and the largest leverage; None each where there are none."""
+    if params is None or params.imf_base <= 0:
+        return None, None, None
+    # Whole numbers only: OpenAPI `AccountMarginRequest.leverage` is an integer.
+    return params.imf_base, params.imf_base * params.mmf_factor, Decimal(int(_ONE / params.imf_base))
 
 
 def _base(row: schema.Market) -> str:
@@ -570,11 +576,11 @@ def account(row: schema.AccountSummary, received: datetime) -> AccountSummary:
 
 def balance(row: schema.Balance, summary: schema.AccountSummary | None, received: datetime) -> Balance:
     """Decode one asset; the margin summary tells what of the settlement asset is free."""
-    is_settlement = summary is not None and summary.settlement_asset == row.token
+    free = summary.free_collateral if summary is not None and summary.settlement_asset == row.token else None
     return Balance.trusted(
         asset=row.token,
         total=row.size,
-        available=summary.free_collateral if is_settlement and summary is not None else None,
+        available=free,
         ts_venue=_moment(row.last_updated_at),
         ts_received=received,
     )
@@ -609,7 +615,7 @@ def position(row: schema.Position, listed: Market, received: datetime) -> Positi
         liquidation_price=positive(row.liquidation_price, f"{what} liquidation_price") if size else None,
         leverage=positive(row.leverage, f"{what} leverage"),
         sequence=row.seq_no,
-        ts_venue=_moment(row.last_updated_at) if row.last_updated_at is not None else None,
+        ts_venue=_moment(row.last_updated_at),
         ts_received=received,
     )
 

@@ -142,7 +142,7 @@ def new_order(intent: OrderIntent, market: Market, *, recv_window: timedelta | N
     try:
         return _new_order(intent, market, recv_window)
     except (CapabilityError, InvalidOrderError) as error:
-        error.client_order_id = error.client_order_id or intent.client_order_id
+        error.client_order_id = intent.client_order_id
         raise
 
 

@@ -290,16 +290,14 @@ class ParadexStream:
     def _route(self, name: str) -> _Route | None:
         """Return how a channel's frames are read, and remember it by the channel's full name."""
         route = self._routes.get(name.partition(".")[0])
-        if route is not None and name in self._wanted:
-            route = self._by_name[name] = replace(route, topic=name)
-        return replace(route, topic=self._topic(name)) if route is not None else None
-
-    def _topic(self, name: str) -> str:
-        """Return the name that was subscribed to: a frame of ``orders.ALL`` may name its market instead."""
+        if route is None:
+            return None
         if name in self._wanted:
-            return name
+            remembered = self._by_name[name] = replace(route, topic=name)
+            return remembered
+        # A frame of ``orders.ALL`` may name its market instead.
         whole = f"{name.partition('.')[0]}.{endpoints.ALL}"
-        return whole if whole in self._wanted else name
+        return replace(route, topic=whole if whole in self._wanted else name)
 
     def _slowly(self, text: str, received: datetime) -> Sequence[Incoming]:
         envelope = wire.read(Envelope, text, what="a frame", redactor=self._redactor)

@@ -8,6 +8,7 @@ text, blank and null fields left out, so that a field's default stands for it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from decimal import Decimal
 from functools import cache
@@ -23,6 +24,9 @@ T = TypeVar("T")
 
 _PLAIN = Redactor()
 _PLAIN_DIGITS = 60
+# Not the words anywhere: "maintenance" holds one of them.
+_WORDS = r'"[^\w"]*s?(?:nan|inf)|\\'
+_TEXT, _BYTES = re.compile(_WORDS), re.compile(_WORDS.encode())
 
 
 @cache
@@ -78,12 +82,17 @@ def _loosen(value: Any) -> Any:
 
 
 def may_hold_non_finite(raw: bytes | str | msgspec.Raw) -> bool:
-    """Tell cheaply whether a closer look is due: Decimal reads these words in any case."""
+    """
+    Tell cheaply whether a closer look is due: whether a text begins with one of the words that Decimal reads in any
+    case, after a sign or blanks, or whether letters are written in another way than as themselves.
+    """
     if isinstance(raw, str):
         text = raw.lower()
-        return "nan" in text or '"inf' in text or '"-inf' in text or '"+inf' in text
+        may = "nan" in text or "inf" in text or "\\" in text
+        return may and _TEXT.search(text) is not None
     lowered = bytes(raw).lower()
-    return b"nan" in lowered or b'"inf' in lowered or b'"-inf' in lowered or b'"+inf' in lowered
+    may = b"nan" in lowered or b"inf" in lowered or b"\\" in lowered
+    return may and _BYTES.search(lowered) is not None
 
 
 def _non_finite(value: Any, place: str) -> Iterator[str]:

@@ -107,12 +107,12 @@ def _float_in(info: Any, seen: set[Any]) -> str | None:
 
 
 def _may_hold_non_finite(raw: bytes | str) -> bool:
-    """Tell cheaply whether a closer look is due. Letters may come in any case, as Decimal takes them in any case."""
+    """Tell cheaply whether a closer look is due. Letters may come in any case, or escaped."""
     if isinstance(raw, str):
         text = raw.lower()
-        return "nan" in text or "inf" in text
+        return "nan" in text or "inf" in text or "\\u" in text
     lowered = raw.lower()
-    return b"nan" in lowered or b"inf" in lowered
+    return b"nan" in lowered or b"inf" in lowered or b"\\u" in lowered
 
 
 def _non_finite(value: Any, place: str) -> Iterator[str]:

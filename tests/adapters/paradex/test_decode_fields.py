@@ -316,6 +316,20 @@ def test_a_change_without_lists_changes_nothing():
     assert (delta.bids, delta.asks, delta.previous_sequence, delta.sequence) == ((), (), 8, 9)
 
 
+@pytest.mark.parametrize(
+    ("price", "size", "named"), [("1", "x", "x"), ("y", "1", "y"), ("1", "", ""), ("1", "inf", "inf")]
+)
+def test_a_level_that_is_no_number_is_an_error_that_shows_it(price, size, named):
+    """Price or size, whether the price is known from before or not."""
+    fields = {"market": "BTC-USD-PERP", "seq_no": 9, "last_updated_at": AT, "update_type": "s"}
+    good = schema.OrderBookUpdate(**fields, inserts=[schema.BookSide("BUY", "1", "2")])
+    bad = schema.OrderBookUpdate(**fields, inserts=[schema.BookSide("BUY", price, size)])
+    for _ in range(2):
+        with pytest.raises(DecodeError, match=rf"^paradex: a number: '{named}' is not a"):
+            decode.book_update(bad, MARKET, NOW)
+        assert decode.book_update(good, MARKET, NOW).bids == ((1, 2),)
+
+
 def test_deletes_of_a_snapshot_mean_nothing():
     """All of a snapshot is in its inserts."""
     fields = {"market": "BTC-USD-PERP", "seq_no": 9, "last_updated_at": AT, "update_type": "s"}

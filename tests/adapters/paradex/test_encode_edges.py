@@ -74,9 +74,9 @@ ALL_OPTIONS = "dime_discount, interactive, on_behalf_of_account, rpi, stop_loss,
     ("fields", "error", "message"),
     [
         (
-            {"options": {"twap": True, "iceberg": 3}},
+            {"options": dict.fromkeys(["g", "f", "e", "d", "c", "b", "a"], True)},
             InvalidOrderError,
-            f"no order option iceberg, twap on paradex; there are {ALL_OPTIONS}",
+            f"no order option a, b, c, d, e, f, g on paradex; there are {ALL_OPTIONS}",
         ),
         (
             {**AT_MARKET, "max_slippage": "0.01"},

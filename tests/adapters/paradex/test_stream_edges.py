@@ -96,6 +96,11 @@ def test_a_plain_frame_is_read_once(fast, make, channel, data):
         assert (told.topic, len(told.events)) == (channel, 1)
 
 
+def test_the_account_s_frame_is_read_once(fast, stream):
+    """Its "maintenance" margin holds no number that is none; nothing is told before the total is known."""
+    assert stream.decode(notification("account", ACCOUNT), NOW) == ()
+
+
 def test_a_name_that_holds_nan_is_read_once_on_a_busy_channel(fast, stream):
     """Only numbers are looked at there; elsewhere the word costs a second look."""
     assert event(stream, "orders.ALL", ORDER, client_id="nancy").client_order_id == "nancy"

@@ -104,7 +104,9 @@ def test_whatever_can_not_be_read_is_a_decode_error(raw: bytes) -> None:
         decode(Level, raw, what="GET /level")
 
 
-@pytest.mark.parametrize("text", ["NaN", "nan", "sNaN", "-NaN123", "Infinity", "-infinity", "inf", "INF"])
+@pytest.mark.parametrize(
+    "text", ["NaN", "nan", "sNaN", "-NaN123", "Infinity", "-infinity", "inf", "INF", " NaN", r"\u0049nf"]
+)
 def test_a_number_that_is_none_is_refused_with_its_place(text: str) -> None:
     """NaN passes every comparison as false; it is stopped at the door, in bytes and in text."""
     raw = f'{{"seqNo":1,"bestBid":{{"price":"1","size":"1"}},"rest":[{{"price":"1","size":"{text}"}}]}}'
