@@ -14,6 +14,7 @@ SUBJECTS = {
     "perpkit": "import perpkit",
     "perpkit, every public name": "import perpkit; [getattr(perpkit, name) for name in perpkit.__all__]",
     "perpkit, Paradex plugin": "import perpkit, perpkit.adapters.paradex.venue",
+    "perpkit, Extended plugin": "import perpkit, perpkit.adapters.extended.venue",
     "paradex_py": "import paradex_py",
     "ccxt.pro": "import ccxt.pro",
 }

@@ -1,6 +1,7 @@
 """
 ``perpkit demo``: starts a local Paradex, opens it by name, and goes the whole way from a key to a filled order and
-back, in the open. Each act says what it expects; the first that is disappointed ends the demo with exit code 1.
+back, in the open; then does the same on a local Extended. Each act says what it expects; the first that is disappointed
+ends the demo with exit code 1.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from perpkit.cli import demo_acts, render
+from perpkit.cli import demo_acts, demo_extended, render
 from perpkit.cli.running import run
 from perpkit.cli.story import Story
 from perpkit.core.clock import SystemClock
@@ -35,9 +36,10 @@ def demo(
 ) -> None:
     """
     Tell the whole story on a local Paradex: markets, funding, a live book, an order, its fill, funding, the way out.
+    Then the same calls on a local Extended.
 
-    Needs no account and no network. Every signature, token and rule is checked by the local exchange as the venue's
-    contract says. Exits with 1 when anything turns out other than it says.
+    Needs no account and no network. Every signature, token and rule is checked by the local exchanges as the venues'
+    contracts say. Exits with 1 when anything turns out other than it says.
     """
     run(_demo(seed, pause=0.0 if quick else 1.5))
 
@@ -47,7 +49,7 @@ async def _demo(seed: int, *, pause: float) -> None:
     started = wall.monotonic()
     # The exchange runs in real time, and can be moved ahead of it: eight hours of funding take a moment.
     clock = SimClock.real_time()
-    story = Story(render.out(), clock, pause)
+    story = Story(render.out(), wall, pause)
     async with AsyncExitStack() as stack:
         local = await stack.enter_async_context(
             LocalParadex(seed=seed, accounts=2, deposit=DEPOSIT, clock=clock, liquidity=True)
@@ -60,6 +62,7 @@ async def _demo(seed: int, *, pause: float) -> None:
         stage = demo_acts.Stage(story, local, ours, theirs, local.accounts[0].address)
         for act in demo_acts.ACTS:
             await act(stage)
+    await demo_extended.the_same_on_extended(story, seed)
     took = wall.monotonic() - started
     story.line("")
     story.line(f"[bold green]All {story.kept} expectations held[/bold green], in {took:.0f} s.")

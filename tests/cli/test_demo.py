@@ -25,6 +25,8 @@ def test_the_demo_tells_the_whole_story():
         "the balance is exact, to the last digit",
         "resolved: the order is open at the venue",
         "rejected, reason margin",
+        "The same program on another venue: Extended",
+        "the balance is the ledger's, to the last digit",
         "expectations held",
     ):
         assert words in result.stdout
