@@ -28,7 +28,7 @@ from perpkit.core.errors import (
 from perpkit.sim.accounts import FundingPayment
 from perpkit.sim.clock import SimClock
 from perpkit.sim.orders import Fill
-from perpkit.sim.venues.lighter import LocalLighter
+from perpkit.sim.venues.lighter import LocalLighter, Settings
 from perpkit_conformance.contract import Contract, EmbeddedJson, JsonMessages, OpenApi, load_json
 from perpkit_conformance.names import Names
 from perpkit_conformance.profile import DEPOSIT, LocalVenue, VenueProfile
@@ -270,8 +270,13 @@ class LighterProfile(VenueProfile):
         self.contract = lighter_contract()
 
     def local(self, *, seed: int, accounts: int = 2, deposit: Decimal = DEPOSIT, **options: Any) -> LocalVenue:
-        """Make a local Lighter on a manual clock."""
-        return LocalLighter(seed=seed, accounts=accounts, deposit=deposit, **{"clock": SimClock(), **options})
+        """Make a local Lighter on a manual clock, whose accounts are of the tier that may read the most and trade."""
+        return LocalLighter(
+            seed=seed,
+            accounts=accounts,
+            deposit=deposit,
+            **{"clock": SimClock(), "settings": Settings(tier="plus"), **options},
+        )
 
     def account_id(self, local: LocalVenue, account: int) -> str:
         """Return the account's number: the ledger uses it as well."""
@@ -291,7 +296,7 @@ class LighterProfile(VenueProfile):
             "several": {**index, "api_keys": dict(keys.api_keys)},
         }
         places = {"environment": "local", "rest_url": local.url, "ws_url": local.ws_url}
-        return {**places, "tier": "premium", **credentials[key]}
+        return {**places, "tier": "plus", **credentials[key]}
 
     def key_kinds(self) -> tuple[str, ...]:
         """Return the kinds: one API key, and several that are used in turn."""

@@ -878,7 +878,7 @@ async def test_an_order_is_not_accepted_after_its_window(
     request: pytest.FixtureRequest, target: Target, trader: Trader
 ) -> None:
     """With accept_within an order that arrives too late is not taken; the window is part of what was signed."""
-    has(request, "accept_window", trader.venue.capabilities.never_accepted_after)
+    has(request, "accept_window", trader.window(timedelta(seconds=20)))
     fault = target.inject("place_order", "delay", delay_ms=60_000)
     intent = trader.intent(**trader.window(timedelta(seconds=20)))
     came = await trader.attempt(intent)

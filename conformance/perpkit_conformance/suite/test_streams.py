@@ -255,7 +255,7 @@ async def test_a_connection_that_went_silent_is_replaced(trader: Trader) -> None
             lambda: StreamState.LOST in watch.states, "the silence to be noticed", within=timedelta(minutes=5)
         )
         await watch.until(
-            lambda: any(each.venue_order_id == order.venue_order_id for each in watch.of(Order)),
+            lambda: any(each.client_order_id == order.client_order_id for each in watch.of(Order)),
             "the order that came to nobody",
             within=timedelta(minutes=3),
         )
@@ -421,7 +421,7 @@ async def test_a_connection_outlives_its_token(trader: Trader) -> None:
             trader.target.advance(timedelta(minutes=2))
             order = await trader.place(price=trader.price("0.98") - number * trader.market.tick_size)
             await watch.until(
-                lambda order=order: any(e.venue_order_id == order.venue_order_id for e in watch.of(Order)),  # type: ignore[misc]
+                lambda order=order: any(e.client_order_id == order.client_order_id for e in watch.of(Order)),  # type: ignore[misc]
                 f"the order of minute {2 * number + 2}",
                 within=LIVE,
             )

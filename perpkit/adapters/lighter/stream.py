@@ -10,6 +10,7 @@ subscribed to with an auth token in its own frame.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple, Protocol
@@ -22,7 +23,7 @@ from perpkit.adapters.lighter.endpoints import Channels
 from perpkit.adapters.lighter.errors import ALREADY_SUBSCRIBED, NOT_SUBSCRIBED, venue_error
 from perpkit.adapters.lighter.listings import Listings
 from perpkit.adapters.lighter.session import Session
-from perpkit.core.errors import AuthError, CapabilityError, CredentialsError, DecodeError
+from perpkit.core.errors import AuthError, CapabilityError, CredentialsError, DecodeError, PerpkitError
 from perpkit.core.models import Channel, Event, Market, Order, Subscription, Ticker
 from perpkit.core.streams.protocol import (
     Ack,
@@ -62,6 +63,8 @@ _TRAITS: Final = StreamTraits(
 
 _CHANNEL_KEY = '"channel":"'
 _LOOSE_CHANNEL_KEY = '"channel": "'
+
+_CHANNEL_AT_END: Final = re.compile(r"[\s(](?P<channel>(?P<family>[a-z_]+)[:/][\w:/]+)\)?\s*$")
 
 _TOPICS: Final[Mapping[Channel, tuple[str, ...]]] = {
     Channel.BOOK: (Channels.BOOK,),
@@ -107,6 +110,8 @@ class LighterStream:
         self._token: Secret | None = None
         self._asked: dict[str, str] = {}
         """Channels whose answer is due, by the name that it will bear; a private one's refusal does not say whose."""
+        self._unnamed: list[PerpkitError] = []
+        """Refusals that say not whose they are, until there are no more channels they could be of than refusals."""
         self._unlisted: set[int] = set()
         self._newly_listed: int | None = None
         self._tickers: dict[str, Ticker] = {}
@@ -171,6 +176,7 @@ class LighterStream:
     def subscribe(self, topic: Topic, request_id: int) -> Frame:
         """Return the frame that subscribes; it bears no number, the answer is known by the channel's name."""
         self._asked[topic.name] = topic.name
+        self._unnamed = [] if len(self._asked) == 1 else self._unnamed
         frame: dict[str, Any] = {"type": "subscribe", "channel": self._outward(topic)}
         if topic.private and self._token is not None:
             frame["auth"] = self._token.reveal()
@@ -178,6 +184,7 @@ class LighterStream:
 
     def unsubscribe(self, topic: Topic, request_id: int) -> Frame:
         """Return the frame that unsubscribes."""
+        self._asked.pop(topic.name, None)
         return wire_json.dumps({"type": "unsubscribe", "channel": self._outward(topic)}).decode()
 
     def keepalive(self) -> Frame | None:
@@ -239,9 +246,17 @@ class LighterStream:
             return (Closing(f"market {index} is not among those held; reading what happened on it by REST"),)
         if events:
             backlog = first and topic.startswith((Channels.TRADES, Channels.FILLS))
-            return (Data(topic, events, backlog=backlog),)
+            return (Data(topic, events, backlog=backlog), *self._told_apart())
         # The first frame confirms the subscription, whatever it holds.
-        return (Ack(None, topic),) if first else ()
+        return (Ack(None, topic), *self._told_apart()) if first else ()
+
+    def _told_apart(self) -> Sequence[Incoming]:
+        """Return the refusals that can only be of the channels left, now that the others were answered."""
+        if not self._unnamed or len(self._asked) > len(self._unnamed):
+            return ()
+        refused = [Refusal(None, error, topic=topic) for error, topic in zip(self._unnamed, self._asked, strict=False)]
+        self._unnamed, self._asked = [], {}
+        return refused
 
     def _topic(self, channel: str) -> str:
         """Return a topic's name: private ones go without the account's number, of which there is one."""
@@ -261,9 +276,9 @@ class LighterStream:
         message = self._redactor.text(message)
         failure = venue_error(code, message, status=None, operation="stream")
         already = code in {ALREADY_SUBSCRIBED, NOT_SUBSCRIBED}
-        named = message.rpartition(" : ")[2].strip() if " : " in message else ""
-        if named:
-            return (Refusal(None, failure, topic=self._topic(named), already=already),)
+        if (named := self._named(message)) is not None:
+            self._asked.pop(named, None)
+            return (Refusal(None, failure, topic=named, already=already),)
         if isinstance(failure, AuthError):
             if self._token is not None and self._session.tokens is not None:
                 self._session.tokens.drop(self._token)
@@ -272,7 +287,15 @@ class LighterStream:
                 del self._asked[topic]
             if due:
                 return tuple(Refusal(None, failure, topic=topic) for topic in due)
-        return (Refusal(None, failure, already=already),)
+        if already or not self._asked:
+            return (Refusal(None, failure, already=already),)
+        self._unnamed.append(failure)
+        return self._told_apart()
+
+    def _named(self, message: str) -> str | None:
+        """Return the topic that an error's text ends with, after a colon or in parentheses; None where it has none."""
+        found = _CHANNEL_AT_END.search(message)
+        return self._topic(found["channel"]) if found is not None and found["family"] in self._routes else None
 
     def _read(self, type_: Any, text: str | msgspec.Raw, what: str) -> Any:
         return loose_json.read(type_, text, what=what, venue=VENUE, redactor=self._redactor)

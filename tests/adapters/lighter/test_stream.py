@@ -382,6 +382,35 @@ def test_an_error_comes_in_two_shapes(stream, frame):
     assert (refusal.already, refusal.topic) == (False, None)
 
 
+@pytest.mark.parametrize("text", ["Invalid Channel:  (trade/0)", "Invalid Channel : trade:0"])
+async def test_a_refusal_that_names_its_channel_is_of_that_one(stream, text):
+    """In parentheses or after a colon."""
+    await subscribed(stream, Channel.TRADES, ETH)
+    await subscribed(stream, Channel.TICKER, ETH)
+    (refusal,) = decoded(stream, {"error": {"code": 30005, "message": text}})
+    assert (refusal.topic, refusal.already) == ("trade:0", False)
+
+
+async def test_a_refusal_without_a_name_is_of_the_channel_that_nothing_else_answers(stream):
+    """With several under way it is held until the others are confirmed: the wrong one must not be given up."""
+    await subscribed(stream, Channel.TRADES, ETH)
+    await subscribed(stream, Channel.TICKER, ETH)
+    error = {"error": {"code": 30005, "message": "Invalid Channel:  (marketId)"}}
+    assert decoded(stream, error) == []
+    (data,) = decoded(stream, {**FRAMES["update/ticker"], "type": "subscribed/ticker"})
+    assert isinstance(data, Data)
+    _, refusal = decoded(stream, {**FRAMES["update/market_stats"], "type": "subscribed/market_stats"})
+    assert isinstance(refusal, Refusal)
+    assert (refusal.topic, type(refusal.error)) == ("trade:0", InvalidRequestError)
+
+
+async def test_a_refusal_without_a_name_is_of_the_only_channel_under_way(stream):
+    """At once."""
+    await subscribed(stream, Channel.TRADES, ETH)
+    (refusal,) = decoded(stream, {"error": {"code": 30005, "message": "Invalid Channel:  (marketId)"}})
+    assert refusal.topic == "trade:0"
+
+
 def test_too_many_messages_is_a_matter_of_waiting(stream):
     """30009 and 30010."""
     (refusal,) = decoded(stream, {"error": {"code": 30009, "message": "Too Many Websocket Messages!"}})
