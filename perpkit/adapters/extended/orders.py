@@ -332,8 +332,21 @@ class Orders:
         if excess <= 0:
             return changed
         log.info("%s: %s more of order %s was filled while it was replaced", VENUE, plain(excess), before.id)
+        try:
+            return await self._cut(changed, market, total - old.filled_size)
+        except PerpkitError as error:
+            # The replacement stands: whatever failed afterwards must not look as if nothing had been sent.
+            msg = (
+                f"it was replaced by {changed.client_order_id}, {plain(excess)} more of it was filled meanwhile, and "
+                f"taking that off the new order failed ({error.message})"
+            )
+            raise OutcomeUnknownError(
+                msg, venue=VENUE, operation="amend_order", client_order_id=before.external_id
+            ) from error
+
+    async def _cut(self, changed: Order, market: Market, left: Decimal) -> Order:
+        """Bring a replacement down to what is left, or end it where that is less than an order may be."""
         row = await self._row(changed.ref, market)
-        left = total - old.filled_size
         current = self._order(row, market)
         if current.is_terminal:
             return current
@@ -341,7 +354,8 @@ class Orders:
         if rest <= 0 or (market.min_size is not None and rest < market.min_size):
             await self.cancel(changed.ref)
             return current
-        return await self._replace(row, market, left)
+        # This one too may be filled while it is replaced.
+        return await self._without_overfill(row, await self._replace(row, market, left), market, left)
 
     async def _ended(self, row: schema.Order, market: Market) -> Order | None:
         """Read an order until it has ended; None when it takes too long or can't be read."""

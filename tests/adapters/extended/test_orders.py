@@ -333,7 +333,8 @@ async def test_what_is_filled_while_it_is_replaced_is_taken_off(stub, venue):
     new = order_row(id=2051700000000009999, filledQty="0", qty="0.015", status="NEW")
 
     def row(_):
-        return ok({**new, "externalId": sent(stub)[0]["id"]})
+        ended = {"status": "CANCELLED", "statusReason": "ORDER_REPLACED"} if len(sent(stub)) > 1 else {}
+        return ok({**new, **ended, "externalId": sent(stub)[0]["id"]})
 
     stub.say("GET /user/orders/2051700000000009999", row)
     old = await venue.fetch_order(OrderRef(market_id=MARKET_ID, venue_order_id=str(OLD)))
@@ -342,6 +343,18 @@ async def test_what_is_filled_while_it_is_replaced_is_taken_off(stub, venue):
     assert (first["qty"], first["cancelId"]) == ("0.015", "bot7-000001")
     assert (second["qty"], second["cancelId"]) == ("0.012", first["id"])
     assert changed.size == Decimal("0.012")
+
+
+async def test_a_cut_that_fails_is_unknown_and_never_looks_like_nothing_sent(stub, venue):
+    """The replacement stands and is too large: the error names it, whatever kept it from being cut."""
+    replaced(stub, filled_at_the_end="0.008")
+    stub.say("GET /user/orders/2051700000000009999", Says({}, 503))
+    old = await venue.fetch_order(OrderRef(market_id=MARKET_ID, venue_order_id=str(OLD)))
+    with pytest.raises(OutcomeUnknownError, match=r"0\.003 more of it was filled meanwhile") as caught:
+        await venue.amend_order(old, price="83800")
+    (first,) = sent(stub)
+    assert first["id"] in str(caught.value)
+    assert caught.value.client_order_id == "bot7-000001"
 
 
 async def test_a_replacement_of_which_nothing_is_left_is_canceled(stub, venue):
