@@ -36,8 +36,8 @@ class _OtherPath(TamperedStream):
     rules="frames-follow-the-contract subscriptions-yield",
     knock_on="close-stays-closed consumer-errors-stay-local consumers-share-a-subscription odd-frames-are-ignored "
     "old-never-overwrites-new public-events-once-and-in-order ready-after-snapshot "
-    "reconnect-loses-nothing requests-follow-the-contract resync-repeats-nothing silent-death-is-noticed "
-    "slow-consumers-are-told snapshot-semantics tokens-roll-over",
+    "reconnect-loses-nothing resync-repeats-nothing silent-death-is-noticed slow-consumers-are-told "
+    "snapshot-semantics tokens-roll-over",
     checks="PU1",
     mistakes="M7",
 )
@@ -90,23 +90,6 @@ class NoTradesEver(StreamPlugin):
     """Drops what comes on a channel that it claims, without an error."""
 
     stream_type = _NoTrades
-
-
-class _OtherName(TamperedStream):
-    def topics(self, subscription: Subscription) -> Sequence[Topic]:
-        topics = self.good.topics(subscription)
-        self.plugin.asked += 1
-        if self.plugin.asked == 1 or not topics[0].name.startswith(("trades.", "order_book.")):
-            return topics
-        return [replace(topics[0], name=topics[0].name.replace("@100ms", "@50ms").replace("trades.BTC-USD-PERP", "trades.ALL"))]  # fmt: skip  # noqa: E501
-
-
-@broken(rules="consumers-share-a-subscription", checks="PU2")
-class OtherNameForTheSecond(StreamPlugin):
-    """Subscribes a second consumer of a channel to another feed of the same."""
-
-    stream_type = _OtherName
-    asked = 0
 
 
 class _NewTradeIds(TamperedStream):
