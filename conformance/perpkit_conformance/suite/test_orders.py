@@ -455,7 +455,7 @@ def _waiting(trader: Trader) -> exchange.Order:
         price=trader.price("1.02"),
         trigger_price=trader.price("1.01"),
     )
-    return trader.target.control.exchange.submit(request)
+    return trader.truth.named(trader.target.control.exchange.submit(request))
 
 
 def _undecided(trader: Trader) -> exchange.Order:

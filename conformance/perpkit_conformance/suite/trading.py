@@ -185,8 +185,9 @@ class Trader:
         return {} if "accept_window" in self.target.profile.not_offered else {"accept_within": length}
 
     async def place(self, side: Side = Side.BUY, share: Decimal | str | None = None, **fields: Any) -> Order:
-        """Place an order; see :meth:`intent`."""
-        return await self.send(self.intent(side, share, **fields))
+        """Place an order and return it as the venue names it, which some do only later; see :meth:`intent`."""
+        order = await self.send(self.intent(side, share, **fields))
+        return order if order.venue_order_id is not None else await self.fetch(order)
 
     async def send(self, intent: OrderIntent) -> Order:
         """Place an order."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from datetime import timedelta
 
 from perpkit.adapters.lighter import endpoints, schema
 from perpkit.adapters.lighter.config import VENUE
@@ -39,6 +40,11 @@ _ATTEMPTS = 3
 """How often a transaction is signed anew when the venue finds its nonce wrong, which proves that it was not taken."""
 _LAG = 0.4
 """Seconds to wait where the venue hands out again the nonce that it has just refused: the tiers' latency, and some."""
+
+_ROOM_WITHIN = timedelta(seconds=10)
+"""How long a transaction may wait for room in the budget."""
+_REST = timedelta(seconds=1)
+"""How long the budget rests after a refusal for too many that does not say how long."""
 
 _FIRST_LOOK = 0.05
 _LONGEST_PAUSE = 1.0
@@ -83,9 +89,12 @@ class Transactions:
         self._session.require_keys()
         await self._session.signer.open()
         account = await self._before_sending(operation)
+        await self._room(priority)
         lane = self._session.lanes.pick(concerning)
         async with lane.turn(priority):
             for attempt in range(1, _ATTEMPTS + 1):
+                if attempt > 1:
+                    await self._room(priority)
                 nonce = await self._nonce(lane, operation)
                 signed = [
                     await self._session.signer.sign(tx, account=account, key_index=lane.key_index, nonce=nonce + number)
@@ -94,6 +103,8 @@ class Transactions:
                 try:
                     hashes = await self._post(signed, operation, client_order_id, is_order_command, priority)
                 except VenueError as error:
+                    if isinstance(error, RateLimitError):
+                        self._session.limiter.penalize(endpoints.SENDS, error.retry_after or _REST)
                     if error.code != INVALID_NONCE:
                         raise
                     lane.forget("the venue found it wrong")
@@ -112,6 +123,10 @@ class Transactions:
                 self._note(txs, lane)
                 return hashes
         raise AssertionError("the loop returns or raises")
+
+    async def _room(self, priority: Priority) -> None:
+        """Wait for room in the budget of transactions, cancels first."""
+        await self._session.limiter.acquire({endpoints.SENDS: 1}, priority=priority, max_wait=_ROOM_WITHIN)
 
     async def _before_sending(self, operation: str) -> int:
         """Return the account's number. Where looking it up fails, nothing was sent."""

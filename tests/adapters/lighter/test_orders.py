@@ -16,6 +16,7 @@ from perpkit.core.errors import (
     CredentialsError,
     InvalidOrderError,
     InvalidRequestError,
+    LocalRateLimitError,
     NotSentError,
     OrderNotFoundError,
     OrderRejectedError,
@@ -327,6 +328,18 @@ async def test_a_read_only_token_places_nothing(stub):
         with pytest.raises(CredentialsError, match="a read-only token can't sign"):
             await venue.place_order(intent())
     assert not stub.sent
+
+
+async def test_orders_leave_room_for_cancels(stub):
+    """On a standard account 54 of 60 transactions a minute may be orders; one more is not sent, a cancel still is."""
+    async with stub.open(tier="standard") as venue:
+        await venue.fetch_markets()
+        orders = await asyncio.gather(*(venue.place_order(intent()) for _ in range(60)), return_exceptions=True)
+        assert sum(isinstance(each, Order) for each in orders) == 54
+        assert sum(isinstance(each, LocalRateLimitError) for each in orders) == 6
+        result = await venue.cancel_order(OrderRef(market_id=ETH, client_order_id="5"))
+    assert result.status is CancelStatus.REQUESTED
+    assert len(stub.sent) == 55
 
 
 # Batches
