@@ -179,7 +179,7 @@ def market(row: schema.OrderBookDetail) -> Market:
             funding_interval=endpoints.FUNDING_PERIOD,
             funding_accrual=FundingAccrual.DISCRETE,
             max_leverage=canonical((Decimal(10_000) / least).quantize(Decimal("0.01"), ROUND_DOWN)),
-            initial_margin_fraction=row.default_initial_margin_fraction * _FRACTION,
+            initial_margin_fraction=least * _FRACTION,
             maintenance_margin_fraction=maintenance * _FRACTION,
             status=status,
         )

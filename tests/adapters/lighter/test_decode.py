@@ -29,13 +29,13 @@ def detail(**changes):
 
 
 def test_a_recorded_market_keeps_its_rules(recorded):
-    """Decimals give the grid, fractions count in 1e-4: 5 % unless the account sets another, 50 times at most."""
+    """Decimals give the grid, fractions count in 1e-4: 200 is the least of 2 %, so 50 times at most."""
     rows = read(schema.OrderBookDetails, recorded["fetchMarkets"]).order_book_details
     market = decode.market(loose_json.read(schema.OrderBookDetail, rows[0], what="test"))
     assert market.id == "ETH-USDC-PERP@lighter"
     assert (market.tick_size, market.step_size) == (D("0.01"), D("0.0001"))
     assert (market.min_size, market.min_notional) == (D("0.0050"), D(10))
-    assert (market.initial_margin_fraction, market.maintenance_margin_fraction) == (D("0.05"), D("0.012"))
+    assert (market.initial_margin_fraction, market.maintenance_margin_fraction) == (D("0.02"), D("0.012"))
     assert market.max_leverage == 50
     assert market.funding_interval == timedelta(hours=1)
     assert (market.maker_fee, market.taker_fee) == (None, None)
