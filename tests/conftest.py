@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-# A busy machine is no defect, so no deadline; a failure prints the blob that repeats it.
-settings.register_profile("perpkit", deadline=None, print_blob=True)
-settings.load_profile("perpkit")
+# A busy machine is no defect, so no deadline. The examples are the same in every run; HYPOTHESIS_PROFILE=explore draws
+# new ones, and a failure prints the blob that repeats it.
+settings.register_profile("perpkit", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None, print_blob=True, max_examples=1_000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "perpkit"))
 
 ROOT = Path(__file__).parent.parent
 

@@ -60,6 +60,8 @@ def pytest_configure(config: pytest.Config) -> None:
         # The suite's tests are coroutines; whoever runs them need not configure that.
         config.option.asyncio_mode = "auto"
         _check_venue(config)
+    # Here and not at collection, which with workers is theirs: an error of theirs is told as a failure of the runner.
+    _check_wanted(set(config.getoption("rule")), config.getoption("tier"))
     config.pluginmanager.import_plugin(_FIXTURES)
     if not hasattr(config, "workerinput"):
         from perpkit_conformance.record import Recorder  # noqa: PLC0415 - see the module's text
@@ -100,7 +102,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.user_properties.append((NEEDS, needed))
         (kept if _is_wanted(marked, wanted_rules, wanted_tier) else dropped).append(item)
     if wanted_rules or wanted_tier:
-        _check_wanted(wanted_rules, wanted_tier)
         config.hook.pytest_deselected(items=dropped)
         items[:] = kept
 

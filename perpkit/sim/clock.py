@@ -68,6 +68,8 @@ class SimClock:
         self._lead_ns = self._now_ns - wall.time_ns() if wall is not None else 0
         self._heap: list[_Entry] = []
         self._sequence = 0
+        self._is_running = False
+        """What has come due is being run: time is that of the entry, also where it follows the machine's."""
 
     @classmethod
     def real_time(cls) -> SimClock:
@@ -93,7 +95,7 @@ class SimClock:
 
     def time_ns(self) -> int:
         """Return the simulated time in nanoseconds since 1970; it never goes back."""
-        if self._wall is not None:
+        if self._wall is not None and not self._is_running:
             self._now_ns = max(self._now_ns, self._wall.time_ns() + self._lead_ns)
         return self._now_ns
 
@@ -168,18 +170,21 @@ class SimClock:
         return Scheduled(entry)
 
     def _run_until(self, target_ns: int) -> None:
-        while self._heap and self._heap[0].due_ns <= target_ns:
-            entry = heapq.heappop(self._heap)
-            if entry.canceled:
-                continue
-            if entry.coalesce:
-                self._skip_ahead(entry, target_ns)
-            if self._wall is None:
+        was_running, self._is_running = self._is_running, True
+        try:
+            while self._heap and self._heap[0].due_ns <= target_ns:
+                entry = heapq.heappop(self._heap)
+                if entry.canceled:
+                    continue
+                if entry.coalesce:
+                    self._skip_ahead(entry, target_ns)
                 self._now_ns = max(self._now_ns, entry.due_ns)
-            if entry.interval_ns:
-                # Its next run is put back first, so that the callback may cancel it.
-                self._repeat(entry)
-            entry.callback()
+                if entry.interval_ns:
+                    # Its next run is put back first, so that the callback may cancel it.
+                    self._repeat(entry)
+                entry.callback()
+        finally:
+            self._is_running = was_running
         self._now_ns = max(self._now_ns, target_ns)
 
     def _repeat(self, entry: _Entry) -> None:

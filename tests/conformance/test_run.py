@@ -123,6 +123,7 @@ def test_a_waiver_that_nothing_needs_fails_the_run(run, pytester):
     ("given", "message"),
     [
         (("paradex", "--rule", "no-placeholder"), "there is no rule 'no-placeholder'; did you mean no-placeholders"),
+        (("paradex", "--rule", "no-placeholder", "--workers", "2"), "there is no rule 'no-placeholder'"),
         (("nowhere",), "no conformance profile for 'nowhere' is installed"),
         (("paradex", "--plugin", "planted:Missing"), "planted:Missing: AttributeError"),
     ],

@@ -138,6 +138,22 @@ def test_real_time_follows_the_wall_and_keeps_a_lead():
     assert clock.now() == wall.moment + timedelta(hours=1, minutes=5)
 
 
+def test_a_jump_ahead_of_the_wall_runs_each_at_its_own_instant():
+    """What comes due on the way sees its own time, and what it plans from there is on the way too."""
+    wall, seen = FakeWall(), []
+    clock = SimClock(wall=wall)
+    began = clock.now()
+
+    def hourly() -> None:
+        seen.append(clock.now() - began)
+        clock.call_later(timedelta(hours=1), hourly)
+
+    clock.call_later(timedelta(hours=1), hourly)
+    clock.advance(timedelta(hours=3, minutes=30))
+    assert seen == [timedelta(hours=1), timedelta(hours=2), timedelta(hours=3)]
+    assert clock.now() == began + timedelta(hours=3, minutes=30)
+
+
 async def test_sleepers_wake_when_time_has_come():
     """A sleeper wakes on the simulated clock, and one that is canceled leaves nothing behind."""
     clock = SimClock()
