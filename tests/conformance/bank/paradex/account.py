@@ -151,7 +151,7 @@ class ShortsAreLongs(ParadexVenue):
     "funding-accrual-is-realized funding-payment-identity ledger-identity old-positions-are-adopted "
     "position-pnl-is-exact random-histories-agree ready-after-snapshot reconnect-loses-nothing "
     "sizes-are-base-units snapshot-semantics sub-keys-act-for-the-account subscriptions-yield "
-    "timestamps-plausible",
+    "timestamps-plausible unknown-enum-values-survive",
     checks="PS1",
     mistakes="M1",
 )
@@ -170,7 +170,7 @@ class PositionsNeverThere(ParadexVenue):
     "flips-and-partial-closes funding-accrual-is-realized funding-payment-identity ledger-identity "
     "old-positions-are-adopted position-pnl-is-exact random-histories-agree reads-fail-typed "
     "ready-after-snapshot reconnect-loses-nothing sizes-are-base-units snapshot-semantics "
-    "sub-keys-act-for-the-account subscriptions-yield timestamps-plausible",
+    "sub-keys-act-for-the-account subscriptions-yield timestamps-plausible unknown-enum-values-survive",
     checks="PS1 ST8",
     mistakes="M5",
 )
@@ -234,7 +234,7 @@ class ClosedPositionStays(ParadexVenue):
 
 @broken(
     rules="broken-snapshots-never-flatten",
-    knock_on="bad-amounts-are-refused reads-fail-typed",
+    knock_on="bad-amounts-are-refused reads-fail-typed schema-changes-survive unknown-enum-values-survive",
     checks="PS4 FT1",
     mistakes="M15",
 )
@@ -250,7 +250,12 @@ class ErrorsMeanFlat(ParadexVenue):
         return positions
 
 
-@broken(rules="broken-snapshots-never-flatten", knock_on="reads-fail-typed", checks="PS4 FT1", mistakes="M15")
+@broken(
+    rules="broken-snapshots-never-flatten",
+    knock_on="reads-fail-typed schema-changes-survive",
+    checks="PS4 FT1",
+    mistakes="M15",
+)
 class OldStateAfterErrors(ParadexVenue):
     """Keeps the old state when a read fails, and tells nobody."""
 
