@@ -60,7 +60,7 @@ class _Additive(TamperedStream):
 
 @broken(
     rules="book-snapshot-replaces",
-    knock_on="book-counter-restarts book-gap-is-noticed book-order-of-messages",
+    knock_on="book-counter-restarts book-gap-is-noticed book-order-of-messages unknown-enum-values-survive",
     checks="BK4",
 )
 class LaterSnapshotsAdded(StreamPlugin):
