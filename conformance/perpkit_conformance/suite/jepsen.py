@@ -199,12 +199,15 @@ class History:
     async def _judge_unknown(self, operation: Operation, is_there: bool) -> list[str]:
         trader = self.trader
         assert isinstance(operation.error, OutcomeUnknownError)
+        # Where absence is never proof, what is there is found at once, and what is not is not found by waiting.
+        can_prove = trader.venue.capabilities.never_accepted_after is not None
+        within = timedelta(minutes=10) if can_prove else timedelta(seconds=20)
         try:
             resolved = await trader.target.run(
-                trader.venue.resolve_order(operation.error, within=timedelta(minutes=10)), within=timedelta(minutes=20)
+                trader.venue.resolve_order(operation.error, within=within), within=2 * within
             )
         except OutcomeUnknownError as error:
-            if not is_there and trader.venue.capabilities.never_accepted_after is None:
+            if not is_there and not can_prove:
                 return []
             return [f"{operation}: could not be resolved: {error}"]
         if not is_there:
