@@ -135,7 +135,7 @@ class _NeedsBoth(TamperedStream):
         return event
 
 
-@broken(rules="book-empty-sides", knock_on="sizes-are-base-units", checks="BK8")
+@broken(rules="book-empty-sides", knock_on="sizes-are-base-units soak-stays-bounded", checks="BK8")
 class EmptySideRefused(StreamPlugin):
     """Can't read a book with an empty side."""
 
