@@ -204,10 +204,15 @@ class Asset(Struct, frozen=True, gc=False):
 
 
 class Account(Struct, frozen=True, gc=False):
-    """A row of ``GET /api/v1/account``. ``collateral`` is without, ``total_asset_value`` with unrealized PnL."""
+    """
+    A row of ``GET /api/v1/account``. ``collateral`` is without, ``total_asset_value`` with unrealized PnL.
+
+    The venue's contract requires ``positions``: one that is absent is no proof of a flat account. Null is none.
+    """
 
     index: int
     account_type: int
+    positions: list[Position] | None
     l1_address: str = ""
     collateral: str = ""
     available_balance: str = ""
@@ -215,7 +220,6 @@ class Account(Struct, frozen=True, gc=False):
     cross_initial_margin_requirement: str = ""
     cross_maintenance_margin_requirement: str = ""
     cancel_all_time: int = 0
-    positions: list[Position] | None = None
     assets: list[Asset] | None = None
 
 

@@ -45,6 +45,16 @@ async def test_the_account_is_asked_for_by_index_and_never_by_address(stub):
     assert (account.equity, account.free_collateral) == (D(1150), D(850))
 
 
+@pytest.mark.parametrize("read", ["fetch_account", "fetch_positions"])
+async def test_an_account_without_the_field_of_its_positions_is_not_read_as_flat(stub, read):
+    """The contract requires it; its absence would show no position and a PnL of zero."""
+    row = {key: value for key, value in REST["DetailedAccounts"]["accounts"][0].items() if key != "positions"}
+    stub.say("GET /api/v1/account", lambda _: Says({"code": 200, "accounts": [row]}))
+    async with stub.open() as venue:
+        with pytest.raises(DecodeError, match="positions"):
+            await getattr(venue, read)()
+
+
 async def test_an_address_is_resolved_once(stub):
     """To its master account; sub-accounts and pools count down from 2^48."""
     master = REST["DetailedAccounts"]["accounts"][0]
