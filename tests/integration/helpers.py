@@ -17,7 +17,7 @@ from tests.integration.conftest import BTC
 BEST_BID, BEST_ASK = Decimal("99999.9"), Decimal("100000.1")
 """Of the book that the fixture quotes: a tick beside the index of 100,000, and a tick between its levels."""
 
-SHORT = timedelta(milliseconds=500)
+SHORT = timedelta(seconds=1)
 """A bound for requests that will not be answered; a busy machine still answers what it answers inside it."""
 
 
