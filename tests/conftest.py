@@ -20,66 +20,40 @@ ROOT = Path(__file__).parent.parent
 
 
 @cache
-def _oracle() -> tuple[str | None, str]:
-    """Return the interpreter that has the outside witnesses, or none and the reason."""
-    named = os.environ.get("PERPKIT_ORACLE_PYTHON")
-    python = Path(named) if named else ROOT / ".venv-oracle" / "bin" / "python"
+def _witness(target: str, variable: str, modules: str) -> tuple[str | None, str]:
+    """Return the interpreter of the environment that a make target makes, or none and the reason."""
+    named, made = os.environ.get(variable), f".venv-{target}"
+    python = Path(named) if named else ROOT / made / "bin" / "python"
     if not python.exists():
-        return None, f"{python.name if named else '.venv-oracle'} is not there; `make oracle` makes it"
-    tried = subprocess.run([python, "-c", "import paradex_py"], capture_output=True, text=True, check=False)
+        return None, f"{python.name if named else made} is not there; `make {target}` makes it"
+    tried = subprocess.run([python, "-c", f"import {modules}"], capture_output=True, text=True, check=False)
     if tried.returncode:
-        return None, f"paradex-py does not import there: {tried.stderr.strip().splitlines()[-1:]}"
+        return None, f"{modules} can't be imported there: {tried.stderr.strip().splitlines()[-1:]}"
     return str(python), ""
+
+
+def _witness_or_skip(whose: str, target: str, variable: str, modules: str) -> str:
+    python, reason = _witness(target, variable, modules)
+    if python is None:
+        pytest.skip(f"no {whose}: {reason}")
+    return python
 
 
 @pytest.fixture(scope="session")
 def oracle_python() -> str:
     """The interpreter of the environment that holds paradex-py and ccxt; skips, saying why, where it can't be had."""
-    python, reason = _oracle()
-    if python is None:
-        pytest.skip(f"no oracle environment: {reason}")
-    return python
-
-
-@cache
-def _x10() -> tuple[str | None, str]:
-    """Return the interpreter that has Extended's SDK, or none and the reason."""
-    named = os.environ.get("PERPKIT_ORACLE_X10_PYTHON")
-    python = Path(named) if named else ROOT / ".venv-oracle-x10" / "bin" / "python"
-    if not python.exists():
-        return None, f"{python.name if named else '.venv-oracle-x10'} is not there; `make oracle-x10` makes it"
-    tried = subprocess.run([python, "-c", "import x10, ccxt"], capture_output=True, text=True, check=False)
-    if tried.returncode:
-        return None, f"Extended's SDK does not import there: {tried.stderr.strip().splitlines()[-1:]}"
-    return str(python), ""
+    return _witness_or_skip("oracle environment", "oracle", "PERPKIT_ORACLE_PYTHON", "paradex_py")
 
 
 @pytest.fixture(scope="session")
 def x10_python() -> str:
     """The interpreter of the environment that holds Extended's SDK and ccxt; skips, saying why, where it is not."""
-    python, reason = _x10()
-    if python is None:
-        pytest.skip(f"no environment for Extended's SDK: {reason}")
-    return python
-
-
-@cache
-def _lighter() -> tuple[str | None, str]:
-    """Return the interpreter that has Lighter's SDK, or none and the reason."""
-    named = os.environ.get("PERPKIT_ORACLE_LIGHTER_PYTHON")
-    python = Path(named) if named else ROOT / ".venv-oracle-lighter" / "bin" / "python"
-    if not python.exists():
-        return None, f"{python.name if named else '.venv-oracle-lighter'} is not there; `make oracle-lighter` makes it"
-    tried = subprocess.run([python, "-c", "import lighter, ccxt"], capture_output=True, text=True, check=False)
-    if tried.returncode:
-        return None, f"Lighter's SDK does not import there: {tried.stderr.strip().splitlines()[-1:]}"
-    return str(python), ""
+    return _witness_or_skip("environment for Extended's SDK", "oracle-x10", "PERPKIT_ORACLE_X10_PYTHON", "x10, ccxt")
 
 
 @pytest.fixture(scope="session")
 def lighter_python() -> str:
     """The interpreter of the environment that holds Lighter's SDK and ccxt; skips, saying why, where it is not."""
-    python, reason = _lighter()
-    if python is None:
-        pytest.skip(f"no environment for Lighter's SDK: {reason}")
-    return python
+    return _witness_or_skip(
+        "environment for Lighter's SDK", "oracle-lighter", "PERPKIT_ORACLE_LIGHTER_PYTHON", "lighter, ccxt"
+    )
