@@ -27,11 +27,14 @@ class ClientOrderIdRule(Model):
         max_length: In characters.
         pattern: A regular expression that the whole id must match.
         numeric_max: For venues whose ids are integers: the largest.
+        maps_text: With ``numeric_max``: other texts are taken too, and the plugin finds a number for each. The ids that
+            perpkit makes by itself are numbers all the same.
     """
 
     max_length: int
     pattern: str = "[A-Za-z0-9_-]+"
     numeric_max: int | None = None
+    maps_text: bool = False
 
     def problem(self, client_order_id: str) -> str | None:
         """Say what is wrong with an id, or None."""
@@ -39,7 +42,7 @@ class ClientOrderIdRule(Model):
             return f"client_order_id has {len(client_order_id)} characters; 1 to {self.max_length} are accepted"
         if not re.fullmatch(self.pattern, client_order_id):
             return f"client_order_id {client_order_id!r} does not match {self.pattern}"
-        if self.numeric_max is not None and int(client_order_id) > self.numeric_max:
+        if self.numeric_max is not None and not self.maps_text and int(client_order_id) > self.numeric_max:
             return f"client_order_id {client_order_id} is above {self.numeric_max}"
         return None
 

@@ -58,6 +58,9 @@ class ClientOrderIds:
         lane: int | None = None,
     ) -> None:
         self._clock = clock
+        if prefix and rule.maps_text:
+            # With a prefix it is a text, which has more room than a number.
+            rule = rule.replace(numeric_max=None)
         self._rng = rng or random.Random()  # noqa: S311 - tells processes apart, hides nothing
         self._prefix, self._alphabet, self._width, bits = _spelling(rule, prefix)
         self.lane_bits = min(bits - _TICK_BITS, _MOST_CHANCE)

@@ -24,6 +24,9 @@ RULES = {
     "digits": ClientOrderIdRule(max_length=20, pattern="[0-9]+"),
     "48-bit number": ClientOrderIdRule(max_length=15, pattern="[0-9]+", numeric_max=2**48 - 1),
     "63-bit number": ClientOrderIdRule(max_length=19, pattern="[0-9]+", numeric_max=2**63 - 1),
+    "48-bit number, or a text": ClientOrderIdRule(
+        max_length=64, pattern="[!-~]+", numeric_max=2**48 - 1, maps_text=True
+    ),
     "no leading zero": ClientOrderIdRule(max_length=19, pattern="[1-9][0-9]*", numeric_max=2**63 - 1),
 }
 rules = pytest.mark.parametrize("rule", RULES.values(), ids=RULES.keys())
@@ -31,7 +34,8 @@ rules = pytest.mark.parametrize("rule", RULES.values(), ids=RULES.keys())
 
 def order_of(rule: ClientOrderIdRule, ids: list[str]) -> list[str]:
     """Sort ids as the venue's own kind of id sorts."""
-    return sorted(ids, key=int) if "[0-9]" in rule.pattern and "0x" not in rule.pattern else sorted(ids)
+    numbers = rule.numeric_max is not None or ("[0-9]" in rule.pattern and "0x" not in rule.pattern)
+    return sorted(ids, key=int) if numbers else sorted(ids)
 
 
 @rules
@@ -102,6 +106,17 @@ def test_a_prefix_is_part_of_the_id_and_of_its_length():
     made = ClientOrderIds(rule, clock=ManualClock(), prefix="bot1-").next()
     assert made.startswith("bot1-")
     assert rule.problem(made) is None
+
+
+def test_a_rule_that_maps_texts_takes_both_and_makes_numbers_unless_there_is_a_prefix():
+    """A venue's own numbers need no mapping, so they are what perpkit makes by itself."""
+    rule = RULES["48-bit number, or a text"]
+    assert [rule.problem(each) for each in ("1001", "007", "bot-1", str(2**60))] == [None] * 4
+    assert "0 characters" in (rule.problem("") or "")
+    assert int(ClientOrderIds(rule, clock=ManualClock()).next()) <= 2**48 - 1
+    prefixed = ClientOrderIds(rule, clock=ManualClock(), prefix="bot1-").next()
+    assert prefixed.startswith("bot1-")
+    assert rule.problem(prefixed) is None
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
@@ -68,6 +69,8 @@ class LighterSettings(VenueSettings):
             average, and how far from its trigger price a triggered market order may; a fraction.
         settle_timeout: How long a command is followed that answers only once the venue has carried it out (amend,
             cancel all, leverage).
+        client_ids: A file for the client order ids that are no plain numbers, so that orders bear them again after a
+            restart; made if it is not there, and several processes may share it. None keeps them in memory.
     """
 
     venue: ClassVar[str] = VENUE
@@ -78,6 +81,7 @@ class LighterSettings(VenueSettings):
     order_life: timedelta = Field(default=timedelta(days=28), ge=LEAST_ORDER_LIFE, le=MOST_ORDER_LIFE)
     market_slippage: Annotated[Size, Field(lt=1)] = Decimal("0.05")
     settle_timeout: timedelta = Field(default=timedelta(seconds=10), gt=timedelta(0))
+    client_ids: Path | None = None
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

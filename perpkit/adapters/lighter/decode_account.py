@@ -271,11 +271,19 @@ def funding_payment(row: schema.PositionFunding, listed: Market, received: datet
 # Orders and fills
 
 
-def order(row: schema.Order, listed: Market, received: datetime, *, life: timedelta) -> Order:
+def order(
+    row: schema.Order,
+    listed: Market,
+    received: datetime,
+    *,
+    life: timedelta,
+    named: Callable[[int], str | None] = client_id,
+) -> Order:
     """
     Decode an order.
 
     Args:
+        named: What our id for a client order index is.
         life: How long an order stands that perpkit sends without an expiry: one that was given as much or more reads as
             good till canceled, a shorter one as good till its date.
 
@@ -296,7 +304,7 @@ def order(row: schema.Order, listed: Market, received: datetime, *, life: timede
     return Order.trusted(
         market_id=listed.id,
         venue_order_id=str(row.order_index),
-        client_order_id=client_id(row.client_order_index),
+        client_order_id=named(row.client_order_index),
         side=Side.SELL if row.is_ask else Side.BUY,
         type=kind,
         status=status,
@@ -355,6 +363,7 @@ def refused_order(
     *,
     error: str,
     at: datetime | None,
+    named: Callable[[int], str | None] = client_id,
 ) -> Order:
     """
     Return an order that the sequencer refused before it became one, from what was signed.
@@ -362,6 +371,7 @@ def refused_order(
     Args:
         error: The sequencer's words; empty where it gave none.
         at: When it did so.
+        named: What our id for a client order index is.
     """
     kind = _TYPE_OF_CODE.get(info.type)
     if kind is None:
@@ -373,7 +383,7 @@ def refused_order(
     expires = moment(info.order_expiry)
     return Order.trusted(
         market_id=listed.id,
-        client_order_id=client_id(info.client_order_index),
+        client_order_id=named(info.client_order_index),
         side=Side.SELL if info.is_ask else Side.BUY,
         type=kind,
         status=OrderStatus.REJECTED,
@@ -391,11 +401,20 @@ def refused_order(
     )
 
 
-def fill(row: schema.Trade, listed: Market, received: datetime, account_index: int) -> Fill:
+def fill(
+    row: schema.Trade,
+    listed: Market,
+    received: datetime,
+    account_index: int,
+    named: Callable[[int], str | None] = client_id,
+) -> Fill:
     """
     Decode a fill of ours.
 
     The fee is a rate in 1e-6 of the trade's value (196 is the published 0.0196 %), left out where it is zero.
+
+    Args:
+        named: What our id for a client order index is.
 
     Raises:
         DecodeError: The account is on neither side of it.
@@ -409,12 +428,12 @@ def fill(row: schema.Trade, listed: Market, received: datetime, account_index: i
     notional = finite(row.usd_amount, what) if row.usd_amount is not None else _EXACT.multiply(price, size)
     rate = row.maker_fee if making else row.taker_fee
     order_number, ours = (row.ask_id, row.ask_client_id) if selling else (row.bid_id, row.bid_client_id)
-    pnl, named = (row.ask_account_pnl, "ask_account_pnl") if selling else (row.bid_account_pnl, "bid_account_pnl")
+    pnl, side_pnl = (row.ask_account_pnl, "ask_account_pnl") if selling else (row.bid_account_pnl, "bid_account_pnl")
     return Fill.trusted(
         fill_id=str(row.trade_id),
         market_id=listed.id,
         venue_order_id=str(order_number) if order_number else None,
-        client_order_id=client_id(ours),
+        client_order_id=named(ours),
         side=Side.SELL if selling else Side.BUY,
         price=price,
         size=size,
@@ -422,7 +441,7 @@ def fill(row: schema.Trade, listed: Market, received: datetime, account_index: i
         fee_asset=QUOTE,
         liquidity=Liquidity.MAKER if making else Liquidity.TAKER,
         kind=fill_kind(row.type),
-        realized_pnl=number(pnl, f"{what} {named}"),
+        realized_pnl=number(pnl, f"{what} {side_pnl}"),
         ts_venue=moment_of(row.timestamp, what),
         ts_received=received,
     )

@@ -1,16 +1,21 @@
 """
-Our ids of orders and Lighter's: ``client_order_index`` is a whole number from 1 to 2^48 - 1, 0 is none.
+Order ids as the venue has them: ``client_order_index`` is a whole number from 1 to 2^48 - 1, 0 is none; the exchange's
+own numbers begin at 2^48, so cancel and modify take either kind in one field.
 
-A client order id on this venue is that number in decimal digits, without leading zeros. So each side follows from the
-other by arithmetic: nothing has to be stored, and a restart loses no order. perpkit makes such ids by itself, from the
-time in its upper bits and a lane of the process in its lower ones (:mod:`perpkit.core.client_ids`); ids of other
-shapes are refused before anything is sent, since folding a longer text into 48 bits could make two orders one.
+A client order id in plain decimal digits within that range stands for itself: each side follows from the other by
+arithmetic. perpkit makes such ids by itself, from the time in its upper bits and a lane of the process in its lower
+ones (:mod:`perpkit.core.client_ids`); they stay below 2^47 until 2059. Any other text stands for a number of the upper
+half, from 2^47 on, that follows from the text by SHA-256. So a text finds its order after any restart; the way back,
+from number to text, is kept in :mod:`perpkit.adapters.lighter.client_ids`, which also sees to it that no number stands
+for two.
 
-Two live orders of an account can't share an id, whatever their markets: the venue refuses the second (21728). The
-exchange's own order numbers begin at 2^48, so cancel and modify take either kind in one field.
+Two live orders of an account can't share an id, whatever their markets: the venue refuses the second (21728).
 """
 
 from __future__ import annotations
+
+import hashlib
+import re
 
 from perpkit.adapters.lighter.config import VENUE
 from perpkit.core.capabilities import ClientOrderIdRule
@@ -21,9 +26,12 @@ MAX_CLIENT_INDEX = 2**48 - 1
 MIN_ORDER_INDEX = 2**48
 MAX_ORDER_INDEX = 2**60 - 1
 
-CLIENT_ORDER_ID = ClientOrderIdRule(
-    max_length=len(str(MAX_CLIENT_INDEX)), pattern="[1-9][0-9]*", numeric_max=MAX_CLIENT_INDEX
-)
+TEXT_HALF = 2**47
+"""Where the numbers that stand for texts begin."""
+
+CLIENT_ORDER_ID = ClientOrderIdRule(max_length=64, pattern="[!-~]+", numeric_max=MAX_CLIENT_INDEX, maps_text=True)
+
+_PLAIN = re.compile("[1-9][0-9]{0,14}")
 
 
 def client_index(client_order_id: str | None) -> int:
@@ -37,11 +45,14 @@ def client_index(client_order_id: str | None) -> int:
         return 0
     if problem := CLIENT_ORDER_ID.problem(client_order_id):
         raise InvalidOrderError(problem, venue=VENUE, client_order_id=client_order_id)
-    return int(client_order_id)
+    if _PLAIN.fullmatch(client_order_id) and (number := int(client_order_id)) <= MAX_CLIENT_INDEX:
+        return number
+    digest = hashlib.sha256(b"perpkit lighter client order id 1\0" + client_order_id.encode()).digest()
+    return TEXT_HALF | int.from_bytes(digest[:8], "big") % TEXT_HALF
 
 
 def client_id(index: int) -> str | None:
-    """Return our id for the venue's number; None for 0."""
+    """Return the number itself as an id; None for 0."""
     return str(index) if index else None
 
 

@@ -66,6 +66,7 @@ class Orders:
 
     def __init__(self, session: Session, context: VenueContext, listings: Listings, sender: Transactions) -> None:
         self._session = session
+        self._ids = session.client_ids
         self._rest = session.rest
         self._context = context
         self._listings = listings
@@ -76,7 +77,9 @@ class Orders:
 
     async def place(self, intent: OrderIntent) -> Order:
         """Send one order."""
-        return await self._place(intent, await self._encoded(intent, await self._market(intent.market_id)))
+        tx = await self._encoded(intent, await self._market(intent.market_id))
+        await self._ids.claim([intent.client_order_id])
+        return await self._place(intent, tx)
 
     async def place_many(self, intents: Sequence[OrderIntent]) -> list[Order | PerpkitError]:
         """
@@ -85,6 +88,7 @@ class Orders:
         the others are not refused with it.
         """
         txs = [await self._encoded(intent, await self._market(intent.market_id)) for intent in intents]
+        await self._ids.claim(intent.client_order_id for intent in intents)
         try:
             hashes = await self._sender.send(txs, operation="place_orders", is_order_command=True)
         except OutcomeUnknownError as error:
@@ -95,14 +99,14 @@ class Orders:
 
     async def amend(self, order: Order, amendment: OrderAmendment) -> Order:
         """Change an open order, and return it once the sequencer has done so."""
-        market = await self._market(order.market_id)
+        market, numbers = await self._market(order.market_id), await self._numbers(order.ref)
         trigger = amendment.trigger_price or order.trigger_price
         worst = self._beyond(trigger, order.side, market) if trigger is not None else None
         tx = encode.modification(order, amendment, self._listings.of(market), worst=worst)
         hashes = await self._sender.send(
             [tx],
             operation="amend_order",
-            concerning=self._numbers(order.ref),
+            concerning=numbers,
             client_order_id=order.client_order_id,
             is_order_command=True,
         )
@@ -115,11 +119,11 @@ class Orders:
 
     async def cancel(self, ref: OrderRef) -> CancelResult:
         """Cancel one order; the venue takes it, and the order's own update confirms it."""
-        market = await self._market(ref.market_id)
+        market, numbers = await self._market(ref.market_id), await self._numbers(ref)
         await self._sender.send(
             [encode.cancel(ref, self._listings.of(market))],
             operation="cancel_order",
-            concerning=self._numbers(ref),
+            concerning=numbers,
             client_order_id=ref.client_order_id,
             priority=Priority.CANCEL,
         )
@@ -178,9 +182,10 @@ class Orders:
             OrderNotFoundError: It is in none of them.
         """
         market = await self._market(ref.market_id)
-        numbers = self._numbers(ref)
+        numbers = await self._numbers(ref)
         row = await self._find(ref, market)
         if row is not None:
+            self._ids.note(row.client_order_index, ref.client_order_id)
             return self._order(row, market)
         refused = await self._refused(numbers[-1], market) if ref.client_order_id is not None else None
         if refused is not None:
@@ -306,7 +311,7 @@ class Orders:
 
     async def _cancel_batch(self, refs: Sequence[OrderRef]) -> list[CancelResult | PerpkitError]:
         txs = [encode.cancel(ref, self._listings.of(await self._market(ref.market_id))) for ref in refs]
-        numbers = [number for ref in refs for number in self._numbers(ref)]
+        numbers = [number for ref in refs for number in await self._numbers(ref)]
         await self._sender.send(txs, operation="cancel_orders", concerning=numbers, priority=Priority.CANCEL)
         return [CancelResult(order=ref, status=CancelStatus.REQUESTED) for ref in refs]
 
@@ -316,10 +321,18 @@ class Orders:
         except PerpkitError as error:
             return error
 
-    def _numbers(self, ref: OrderRef) -> list[int]:
-        """Return the numbers that an order goes by, the exchange's first."""
-        numbers = [order_index(ref.venue_order_id)] if ref.venue_order_id is not None else []
-        return [*numbers, client_index(ref.client_order_id)] if ref.client_order_id is not None else numbers
+    async def _numbers(self, ref: OrderRef) -> list[int]:
+        """
+        Return the numbers that an order goes by, the exchange's first.
+
+        Raises:
+            InvalidOrderError: An id has not the venue's form, or the only one stands for another order.
+        """
+        if ref.venue_order_id is None:
+            return [await self._ids.number_of(ref.client_order_id)]
+        # The exchange's own number leaves no doubt which order is meant.
+        ours = [client_index(ref.client_order_id)] if ref.client_order_id is not None else []
+        return [order_index(ref.venue_order_id), *ours]
 
     async def _find(self, ref: OrderRef, market: Market) -> schema.Order | None:
         account = await self._session.account_index()
@@ -372,13 +385,15 @@ class Orders:
             self._context.clock.now(),
             error=words,
             at=moment(row.executed_at),
+            named=self._ids.text_of,
         )
 
     def _order(self, row: schema.Order, market: Market) -> Order:
         life = self._session.settings.order_life
-        return decode.order(row, market, self._context.clock.now(), life=life)
+        return decode.order(row, market, self._context.clock.now(), life=life, named=self._ids.text_of)
 
     async def _listed(self, rows: Sequence[schema.Order]) -> list[Order]:
+        await self._ids.refresh()
         orders = []
         for row in rows:
             market = await self._listings.market(row.market_index)

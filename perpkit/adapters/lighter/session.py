@@ -12,6 +12,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from perpkit.adapters.lighter import endpoints, schema
+from perpkit.adapters.lighter.client_ids import ClientIds
 from perpkit.adapters.lighter.config import VENUE, LighterSettings
 from perpkit.adapters.lighter.credentials import Credentials
 from perpkit.adapters.lighter.rest import RestClient
@@ -73,6 +74,7 @@ class Session:
         )
         self.signer = Signer(credentials.keys, chain_id=settings.signed_chain_id)
         self.lanes = NonceLanes(self.signer.key_indexes, self._read_nonce)
+        self.client_ids = ClientIds(settings.client_ids)
         self.tokens: TokenKeeper | StaticToken | None = None
         if credentials.token is not None:
             self.tokens = StaticToken(credentials.token)
@@ -91,12 +93,14 @@ class Session:
         return self._context.clock.now() + self._skew
 
     async def open(self) -> None:
-        """Open the connection pool. Nothing is asked yet."""
+        """Read the file of client order ids, if there is one, and open the connection pool. Nothing is asked yet."""
+        await self.client_ids.open()
         await self._http.__aenter__()
 
     async def close(self) -> None:
-        """Close the pool."""
+        """Close the pool, and let the file go."""
         await self._http.close()
+        await self.client_ids.close()
 
     def require_keys(self) -> None:
         """

@@ -104,6 +104,7 @@ class LighterStream:
         self._url = url
         self._listings = listings
         self._session = session
+        self._ids = session.client_ids
         self._orders = orders
         self._redactor = redactor
         self._account: int | None = None
@@ -170,6 +171,7 @@ class LighterStream:
         """Get a fresh token ready for the subscriptions that follow; the venue has no frame for it."""
         if connection == PRIVATE_CONNECTION and self._session.tokens is not None:
             self._account = await self._session.account_index()
+            await self._ids.refresh()
             self._token = await self._session.tokens.token(endpoints.STREAM_LIFE + endpoints.TOKEN_RENEWED_BEFORE)
         return None
 
@@ -368,7 +370,7 @@ class LighterStream:
     def _order_rows(self, frame: schema.OrdersFrame, received: datetime) -> Sequence[Event]:
         life = self._session.settings.order_life
         return [
-            decode_account.order(row, market, received, life=life)
+            decode_account.order(row, market, received, life=life, named=self._ids.text_of)
             for raw in _by_market(frame.orders)
             for row in self._read(list[schema.Order] | None, raw, "orders of a market") or ()
             if (market := self._held(row.market_index)) is not None
@@ -383,7 +385,8 @@ class LighterStream:
             kind = list[schema.Trade] | None
             listed = [row for raw in _by_market(listed) for row in self._read(kind, raw, "trades of a market") or ()]
         rows = sorted(listed, key=lambda row: row.trade_id)
-        return [decode_account.fill(row, market, received, account) for row, market in self._with_markets(rows)]
+        named = self._ids.text_of
+        return [decode_account.fill(row, market, received, account, named) for row, market in self._with_markets(rows)]
 
     def _positions(self, frame: schema.PositionsFrame, received: datetime) -> Sequence[Event]:
         # Changed rows only: what is absent from a frame is left as it is, and reconciled by REST.

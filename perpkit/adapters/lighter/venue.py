@@ -414,8 +414,11 @@ class LighterVenue:
         pages = self._rest.pages_of_trades({"account_index": account, "market_id": index}, private=True)
         rows = await _gathered(pages, since, until, limit, lambda row: row.timestamp)
         now = self._clock.now()
+        await self._session.client_ids.refresh()
+        named = self._session.client_ids.text_of
         fills = [
-            decode_account.fill(row, listed, now, account) for row, listed in await self._with_markets(rows, _market_id)
+            decode_account.fill(row, listed, now, account, named)
+            for row, listed in await self._with_markets(rows, _market_id)
         ]
         fills = in_order(fills, since, until, lambda each: each.fill_id)
         return fills[-limit:] if limit is not None else fills

@@ -12,26 +12,15 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from pathlib import Path
-from types import ModuleType
 from typing import Any, Literal
 
 import msgspec
 
 from perpkit.core.errors import ConfigError, DecodeError
+from perpkit.core.line_file import LineFile
 from perpkit.core.transport.wire_json import decode, dumps
 
-fcntl: ModuleType | None
-try:
-    import fcntl
-except ImportError:
-    # Windows has none; there two processes that share a journal are not noticed.
-    fcntl = None
-
 log = logging.getLogger(__name__)
-
-_PRIVATE = 0o600
-"""What somebody trades is nobody else's business."""
 
 Command = Literal["place", "amend"]
 Outcome = Literal["done", "rejected", "not_sent", "unknown", "never_received"]
@@ -79,17 +68,13 @@ class JournalFile:
     """
 
     def __init__(self, path: str | os.PathLike[str], *, sync: bool = True) -> None:
-        self.path = Path(path)
-        self._sync = sync
+        self._file = LineFile(path, what="the journal", sync=sync)
+        self.path = self._file.path
         try:
-            self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, _PRIVATE)
-        except OSError as error:
-            raise ConfigError(f"the journal {self.path} can't be opened: {error.strerror}") from error
-        try:
-            self._lock()
+            self._file.hold()
             self.records = self._read()
         except BaseException:
-            os.close(self._descriptor)
+            self._file.close()
             raise
         # A single worker: records reach the file in the order in which they were handed over, also those of callers
         # that were canceled while they waited.
@@ -106,49 +91,22 @@ class JournalFile:
         if self._closed:
             raise OSError(errno.EBADF, "it is closed")
         lines = b"".join(dumps(_plain(record)) + b"\n" for record in records)
-        await asyncio.get_running_loop().run_in_executor(self._writer, self._write, lines)
+        await asyncio.get_running_loop().run_in_executor(self._writer, self._file.append, lines)
 
     def close(self) -> None:
         """Let the last append end, and the file go. Closing twice is harmless."""
         if not self._closed:
             self._closed = True
             self._writer.shutdown(wait=True)
-            os.close(self._descriptor)
-
-    def _write(self, lines: bytes) -> None:
-        size = os.fstat(self._descriptor).st_size
-        try:
-            left = memoryview(lines)
-            while left:
-                left = left[os.write(self._descriptor, left) :]
-            if self._sync:
-                os.fsync(self._descriptor)
-        except OSError:
-            # A half-written line would swallow the next one.
-            os.ftruncate(self._descriptor, size)
-            raise
-
-    def _lock(self) -> None:
-        if fcntl is None:
-            return
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise ConfigError(
-                f"the journal {self.path} is open already, here or in another process; give each its own"
-            ) from error
+            self._file.close()
 
     def _read(self) -> list[Record]:
-        with os.fdopen(os.dup(self._descriptor), "rb") as file:
-            file.seek(0)
-            text = file.read()
-        whole = text.rfind(b"\n") + 1
-        if whole < len(text):
+        lines = self._file.read_new()
+        if self._file.drop_unfinished():
             # It was being written when the program died. Nothing is sent before its record is whole.
             log.warning("%s: a last line that was not finished is left out: nothing was sent for it", self.path)
-            os.ftruncate(self._descriptor, whole)
         records = []
-        for number, line in enumerate(text[:whole].splitlines(), 1):
+        for number, line in enumerate(lines, 1):
             try:
                 records.append(decode(Record, line, what=f"{self.path} line {number}"))
             except DecodeError as error:

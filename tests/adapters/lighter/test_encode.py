@@ -157,18 +157,11 @@ def test_fill_or_kill_and_chosen_triggers_are_not_the_venues():
 
 
 @given(st.integers(1, order_ids.MAX_CLIENT_INDEX))
-def test_an_id_and_its_number_give_each_other(number):
-    """Nothing is stored, so nothing is lost by a restart."""
+def test_a_plain_number_stands_for_itself(number):
+    """Nothing is stored, so nothing is lost by a restart; other texts are tried in ``test_client_ids.py``."""
     text = order_ids.client_id(number)
     assert order_ids.CLIENT_ORDER_ID.problem(text) is None
     assert order_ids.client_index(text) == number
-
-
-@pytest.mark.parametrize("text", ["", "0", "007", "my-order", "1.5", str(2**48), "9" * 40])
-def test_an_id_that_is_no_number_of_the_venues_is_refused(text):
-    """Folded into 48 bits, two of them could be one."""
-    with pytest.raises(InvalidOrderError, match="client_order_id"):
-        order_ids.client_index(text)
 
 
 def test_perpkits_own_ids_fit_and_grow():
@@ -176,7 +169,7 @@ def test_perpkits_own_ids_fit_and_grow():
     ids = ClientOrderIds(order_ids.CLIENT_ORDER_ID, clock=SystemClock())
     made = [order_ids.client_index(ids.next()) for _ in range(100)]
     assert made == sorted(set(made))
-    assert made[-1] <= order_ids.MAX_CLIENT_INDEX
+    assert made[-1] < order_ids.TEXT_HALF
 
 
 def test_no_id_is_the_venues_zero():

@@ -10,7 +10,9 @@ from decimal import Decimal
 import pytest
 
 from perpkit.adapters.lighter import endpoints
+from perpkit.adapters.lighter.client_ids import ClientIds
 from perpkit.adapters.lighter.config import LighterSettings
+from perpkit.adapters.lighter.order_ids import client_index
 from perpkit.adapters.lighter.stream import PRIVATE_CONNECTION, PUBLIC_CONNECTION, LighterStream
 from perpkit.core.errors import (
     AuthError,
@@ -68,6 +70,7 @@ class Account:
     def __init__(self, tokens):
         self.tokens = tokens
         self.settings = LighterSettings.load(None, {})
+        self.client_ids = ClientIds()
 
     async def account_index(self):
         return ACCOUNT
@@ -90,11 +93,11 @@ def stream(tokens):
     return make_stream(tokens)
 
 
-def make_stream(tokens):
+def make_stream(tokens, account=None):
     return LighterStream(
         url="wss://stream.example/stream",
         listings=make_listings(),
-        session=Account(tokens),
+        session=account or Account(tokens),
         orders=Refused(),
         redactor=Redactor(),
     )
@@ -276,6 +279,22 @@ async def test_fills_are_ours_by_the_accounts_number(stream):
         (fill,) = events(stream, frame)
         assert isinstance(fill, Fill)
         assert (fill.side, fill.fee) == ("sell", D("0.00648"))
+
+
+async def test_orders_and_fills_bear_the_text_that_their_number_stands_for(tokens):
+    """Frames hold the number alone; a number of which no text is known is shown as it is."""
+    account = Account(tokens)
+    await account.client_ids.claim(["hb-1"])
+    stream = make_stream(tokens, account)
+    await subscribed(stream, Channel.ORDERS)
+    await subscribed(stream, Channel.FILLS)
+    frame, trade = FRAMES["update/account_all_orders"], EXAMPLES["rest"]["Trades"]["trades"][0]
+    for number, text in ((client_index("hb-1"), "hb-1"), (client_index("hb-2"), str(client_index("hb-2")))):
+        row = {**frame["orders"]["0"][0], "client_order_index": number, "client_order_id": str(number)}
+        (order,) = events(stream, {**frame, "orders": {"0": [row]}})
+        trades = {"0": [{**trade, "ask_client_id": number}]}
+        (fill,) = events(stream, {"channel": "account_all_trades:12345", "type": "update/x", "trades": trades})
+        assert (order.client_order_id, fill.client_order_id) == (text, text)
 
 
 async def test_positions_are_merged_and_absence_closes_none(stream):
