@@ -20,7 +20,7 @@ FEATURES: Mapping[str, str] = MappingProxyType(
     {
         "sign_in": "a request that signs in, whose token ends",
         "sub_keys": "a second key that acts for the account",
-        "keys_apart": "an account that is named apart from its key, so that another account's key can be tried on it",
+        "keys_apart": "an account named apart from its key, or by two secrets, so that another's can be mixed in",
         "malformed_credentials": "credentials with a form, so that nonsense can be told before it is sent",
         "environments_apart": "credentials or signatures that hold in one environment only",
         "error_codes": "a documented list of error codes",

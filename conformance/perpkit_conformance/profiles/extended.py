@@ -97,7 +97,6 @@ class ExtendedProfile(VenueProfile):
             "funding_period_changes": "every market is charged each hour",
             "channel_refusals": "an address that is no stream is refused with its connection",
             "shared_connections": "each stream is a connection of its own",
-            "keys_apart": "the API key alone names the account",
         }
     )
     unpublished = MappingProxyType(

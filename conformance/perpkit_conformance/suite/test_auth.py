@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -61,22 +62,35 @@ async def test_every_kind_of_signed_command_verifies(target: Target, venue: Venu
 @pytest.mark.rule("signatures-verify")
 @pytest.mark.needs("place_order")
 async def test_another_accounts_key_signs_nothing(request: pytest.FixtureRequest, target: Target) -> None:
-    """The exchange does verify: the first account's address with the second one's key is refused."""
+    """
+    The exchange does verify: the first account's address with the second one's key is refused; where the address is a
+    secret itself, as an API key is, so is each of them with the other account's rest.
+    """
+    mixtures = _mixtures(target)
+    has(request, "keys_apart", mixtures)
+    for foreign, settings in mixtures.items():
+        came: object
+        try:
+            async with opened_with(target, settings) as venue:
+                trader = await Trader.of(target, venue)
+                came = await trader.attempt(trader.intent())
+        except PerpkitError as error:
+            came = error
+        signed_wrong = isinstance(came, OrderRejectedError) and came.reason is RejectReason.INVALID_SIGNATURE
+        refused = isinstance(came, AuthError | CredentialsError | ConfigError) or signed_wrong
+        assert refused, f"another account's {foreign} came to {came!r}"
+        assert not [order for account in (0, 1) for order in target.truth(account).orders()]
+
+
+def _mixtures(target: Target) -> dict[str, dict[str, Any]]:
+    """Return settings that belong to two accounts, by what is the second one's: all secrets, or one of several."""
     mine, theirs = target.profile.settings(target.local), target.profile.settings(target.local, account=1)
     secrets = set(target.profile.secrets(target.local))
-    mixed = {name: theirs[name] if value in secrets else value for name, value in mine.items()}
-    has(request, "keys_apart", mixed not in (mine, theirs))
-    came: object
-    try:
-        async with opened_with(target, mixed) as venue:
-            trader = await Trader.of(target, venue)
-            came = await trader.attempt(trader.intent())
-    except PerpkitError as error:
-        came = error
-    signed_wrong = isinstance(came, OrderRejectedError) and came.reason is RejectReason.INVALID_SIGNATURE
-    refused = isinstance(came, AuthError | CredentialsError | ConfigError) or signed_wrong
-    assert refused, f"a foreign key came to {came!r}"
-    assert not target.truth().orders()
+    names = [name for name, value in mine.items() if value in secrets]
+    swapped = {name: theirs[name] for name in names}
+    if {**mine, **swapped} not in (mine, theirs):
+        return {" and ".join(names): {**mine, **swapped}}
+    return {name: {**mine, name: value} for name, value in swapped.items()} if len(names) > 1 else {}
 
 
 # Bad credentials

@@ -8,12 +8,11 @@ from pathlib import Path
 CARD = Path("card.json")
 
 
-def test_no_rule_fails():
-    """Every rule that runs is met; what did not run is named on the card, and no tier stands on it."""
+def test_it_stays_gold():
+    """No rule fails, and every one up to gold is met; the two of platinum that need a testnet do not run here."""
     CARD.unlink(missing_ok=True)
     cards = ["--json", str(CARD), "--markdown", "card.md"]
     command = [sys.executable, "-m", "perpkit_conformance", "toy", *cards]
     run = subprocess.run(command, check=False, capture_output=True, text=True)
-    assert CARD.exists(), run.stdout + run.stderr
-    failed = [rule["id"] for rule in json.loads(CARD.read_text("utf-8"))["rules"] if rule["outcome"] == "failed"]
-    assert not failed, run.stdout
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert json.loads(CARD.read_text("utf-8"))["tier"] == "gold", run.stdout

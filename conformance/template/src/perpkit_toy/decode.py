@@ -51,8 +51,6 @@ log = logging.getLogger(__name__)
 
 E = TypeVar("E", bound=StrEnum)
 
-FILLED = "filled"
-
 CLOSINGS: Final[Mapping[str, tuple[OrderStatus, RejectReason | None]]] = {
     "canceled_by_user": (OrderStatus.CANCELED, None),
     "canceled_by_venue": (OrderStatus.CANCELED, None),
@@ -65,7 +63,7 @@ CLOSINGS: Final[Mapping[str, tuple[OrderStatus, RejectReason | None]]] = {
     "market_closed": (OrderStatus.CANCELED, RejectReason.MARKET_CLOSED),
     "liquidation": (OrderStatus.CANCELED, RejectReason.MARGIN),
 }
-"""How an order ended that filled nothing; what filled something was not rejected."""
+"""How an order ended that filled nothing: what filled something was not rejected, and what filled whole is filled."""
 
 CANCELS: Final[Mapping[str, CancelStatus]] = {
     "canceled": CancelStatus.CANCELED,
@@ -332,11 +330,13 @@ def _status(row: schema.Order, what: str) -> tuple[OrderStatus, RejectReason | N
             return OrderStatus.OPEN, None
         case "open":
             return (OrderStatus.PARTIALLY_FILLED if row.filled_size else OrderStatus.OPEN), None
-        case "closed" if row.reason == FILLED:
+        case "closed" if row.filled_size == row.size:
             return OrderStatus.FILLED, None
         case "closed":
+            if row.reason is None:
+                raise DecodeError(f"{what}: closed, and reason is missing", venue=VENUE)
             # That it is over is certain; a reason that the contract does not list changes only the why.
-            status, reason = CLOSINGS.get(row.reason or "", (OrderStatus.CANCELED, RejectReason.OTHER))
+            status, reason = CLOSINGS.get(row.reason, (OrderStatus.CANCELED, RejectReason.OTHER))
             return (OrderStatus.CANCELED if row.filled_size else status), reason
         case _:
             raise DecodeError(f"{what}: state {row.state!r} is not one of new, untriggered, open, closed", venue=VENUE)

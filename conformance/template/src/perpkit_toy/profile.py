@@ -17,6 +17,7 @@ from perpkit_conformance.profile import DEPOSIT, LocalVenue, VenueProfile
 
 from perpkit_toy.config import VENUE
 from perpkit_toy.local import LocalToy
+from perpkit_toy.local.doorman import make_account
 
 _NO_TRIGGERS = "Toy has market and limit orders only"
 _NO_SETTINGS = "Toy has no setting of it: positions are cross, at the market's leverage"
@@ -55,6 +56,8 @@ class ToyProfile(VenueProfile):
             "async_acceptance": "the answer to an order says what became of it",
             "time_in_force:gtd": "Toy has GTC, IOC and FOK",
             "funding:discrete": "funding accrues continuously",
+            "sign_in": "each request is signed by itself; nothing signs in",
+            "sub_keys": "an account has one key",
             **{
                 f"order_type:{kind}": _NO_TRIGGERS
                 for kind in ("stop_market", "stop_limit", "take_profit_market", "take_profit_limit")
@@ -136,6 +139,11 @@ class ToyProfile(VenueProfile):
             "a secret that is no hexadecimal": {**good, "api_secret": "not a secret at all"},
             "a key that is empty": {**good, "api_key": ""},
         }
+
+    def wrong_environment(self, local: LocalVenue) -> Mapping[str, Any]:
+        """Return a key that is well formed, and of another Toy."""
+        elsewhere = make_account(seed=-1, number=0)
+        return {**self.settings(local), "api_key": elsewhere.key, "api_secret": elsewhere.secret}
 
     def error_replies(self) -> Mapping[str, tuple[int, str]]:
         """Return an answer for every code of the contract's list."""
