@@ -312,7 +312,7 @@ async def test_all_commands_under_way_end_when_the_connection_does(local, venue)
     local.control.inject("hang_after", target="rpc", match="order.create", times=4)
     tasks = [asyncio.create_task(venue.place_order(intent(client_order_id=f"w-{n}"))) for n in range(4)]
     await eventually(lambda: len(true_orders(local)) == 5, "the orders to arrive")
-    for connection in list(local._connections):
+    for connection in list(local.clients):
         connection.cut_off()
     ends = await asyncio.gather(*tasks, return_exceptions=True)
     assert [type(end) for end in ends] == [OutcomeUnknownError] * 4
@@ -396,7 +396,7 @@ async def test_a_long_pause_needs_no_new_socket(local, venue):
     await venue.place_order(intent())
     local.control.advance(timedelta(minutes=20))
     await venue.place_order(intent())
-    for connection in list(local._connections):
+    for connection in list(local.clients):
         connection.cut_off()
     await eventually(lambda: local.connections == 0, "the connection to go")
     await venue.place_order(intent())
@@ -420,7 +420,7 @@ async def test_orders_go_when_the_connection_breaks(local, open_on):
     stays = await other.place_order(intent(price="98000"))
     local.control.advance(timedelta(seconds=1))
     goes = await venue.place_order(intent())
-    for connection in list(local._connections):
+    for connection in list(local.clients):
         connection.cut_off()
     await eventually(lambda: true_order(local, goes.venue_order_id).is_closed, "the order to be canceled")
     assert true_order(local, goes.venue_order_id).close_reason is CloseReason.DISCONNECTED
@@ -433,7 +433,7 @@ async def test_it_is_switched_on_again_for_the_next_connection(local, open_on):
     venue = await open_on(order_entry="ws", cancel_on_disconnect=True)
     for number in range(2):
         order = await venue.place_order(intent(client_order_id=f"d-{number}"))
-        for connection in list(local._connections):
+        for connection in list(local.clients):
             assert connection.cancel_on_disconnect
             connection.cut_off()
         await eventually(lambda order=order: true_order(local, order.venue_order_id).is_closed, "the cancel")
@@ -443,7 +443,7 @@ async def test_it_is_switched_on_again_for_the_next_connection(local, open_on):
 async def test_without_it_orders_stay_when_the_connection_breaks(local, venue):
     """The default: nothing is canceled that nobody asked to cancel."""
     order = await venue.place_order(intent())
-    for connection in list(local._connections):
+    for connection in list(local.clients):
         connection.cut_off()
     await eventually(lambda: local.connections == 0, "the connection to go")
     assert not true_order(local, order.venue_order_id).is_closed

@@ -7,13 +7,12 @@ sent as it stands when the queue is drained.
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from perpkit.sim import events
+from perpkit.sim.hub import EventHub
 from perpkit.sim.venues.extended import wire_markets
 from perpkit.sim.venues.extended.account_feed import AccountFeed
 from perpkit.sim.venues.extended.books import BookFeed
@@ -30,10 +29,11 @@ REPLAYED_TRADES = 50
 _WORDS = {"mark": "MP", "index": "IP"}
 
 
-class Hub:
+class Hub(EventHub):
     """Knows who listens to what, and tells them."""
 
     def __init__(self, venue: Venue) -> None:
+        super().__init__(venue.exchange)
         self._venue = venue
         self._listeners: dict[str, dict[StreamClient, Topic]] = {}
         self._feeds: dict[tuple[str, str], BookFeed] = {}
@@ -41,27 +41,10 @@ class Hub:
         self._told_prices: dict[str, dict[str, Decimal]] = {}
         self._moved: set[str] = set()
         """Markets whose candles have changed since the last second."""
-        self._pending: deque[events.Event] = deque()
-        self._wake = asyncio.Event()
-        self._unsubscribe: Callable[[], None] | None = None
 
-    def start(self) -> None:
-        """Begin to listen to the exchange; what it tells is handed on by :meth:`run`."""
-        self._unsubscribe = self._venue.exchange.subscribe(self._note)
-
-    def stop(self) -> None:
-        """Stop listening; feeds come off the clock."""
-        if self._unsubscribe is not None:
-            self._unsubscribe()
-        for feed in self._feeds.values():
-            feed.stop()
-
-    async def run(self) -> None:
-        """Hand on what happens, until canceled."""
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            self.drain()
+    def feeds(self) -> Iterable[BookFeed]:
+        """Return the book feeds that are listened to."""
+        return self._feeds.values()
 
     # --- who listens ----------------------------------------------------------------------------------------------
 
@@ -96,10 +79,6 @@ class Hub:
             self.unsubscribe(client, topic_id)
 
     # --- events ---------------------------------------------------------------------------------------------------
-
-    def _note(self, event: events.Event) -> None:
-        self._pending.append(event)
-        self._wake.set()
 
     def drain(self) -> None:
         """Send everything that has happened."""

@@ -4,7 +4,6 @@ A local Extended: REST under ``/api/v1`` and both stream protocols under ``/stre
 
 from __future__ import annotations
 
-import itertools
 import logging
 from collections.abc import Iterable
 from dataclasses import replace
@@ -17,8 +16,8 @@ from aiohttp import web
 from perpkit.sim.clock import SimClock
 from perpkit.sim.connection import QUEUE_LIMIT
 from perpkit.sim.exchange import Exchange, ExchangeConfig
-from perpkit.sim.fault_injection import FrameGate
-from perpkit.sim.server import HOST, SimServer
+from perpkit.sim.server import HOST
+from perpkit.sim.streaming import StreamingServer
 from perpkit.sim.venues.extended import routes_account, routes_market, routes_orders
 from perpkit.sim.venues.extended.accounts import LocalAccount
 from perpkit.sim.venues.extended.client import PING_INTERVAL_S, PONG_TIMEOUT_S, StreamClient
@@ -44,10 +43,9 @@ ROUTES = (*routes_market.ROUTES, *routes_account.ROUTES, *routes_orders.ROUTES)
 DEPOSIT = Decimal(100_000)
 FIRST_ID = 2_051_700_000_000_000_000
 """Ids are integers beyond what a double holds."""
-MAX_FRAME_BYTES = 2**20
 
 
-class LocalExtended(SimServer):
+class LocalExtended(StreamingServer[StreamClient]):
     """
     An Extended on this machine, for anybody: it checks every signature, and its money is worth nothing.
 
@@ -71,6 +69,7 @@ class LocalExtended(SimServer):
 
     rest_prefix = REST_PREFIX
     ws_path = f"{STREAM_PREFIX}/v1"
+    max_frame_bytes = 2**20
 
     def __init__(
         self,
@@ -92,17 +91,20 @@ class LocalExtended(SimServer):
             seed=seed, settle_asset=COLLATERAL, first_id=FIRST_ID, closing_when_restricted=True, cancels_when_short=True
         )
         exchange = Exchange(clock or SimClock(), config)
-        super().__init__(exchange, port=port, tick_every=tick_every)
         self.venue = Venue(exchange, listings, replace(settings or Settings(), seed=seed))
         self.accounts: list[LocalAccount] = [self.venue.add_local_account(i, deposit) for i in range(accounts)]
         self._hub = Hub(self.venue)
         self._rpc = Rpc(self.venue, self._hub)
-        self._clients: set[StreamClient] = set()
-        self._names = itertools.count(1)
-        self._queue_limit = queue_limit
-        self._ping_interval_s = ping_interval_s
-        self._pong_timeout_s = pong_timeout_s
-        self._wants_liquidity = liquidity
+        super().__init__(
+            exchange,
+            self._hub,
+            port=port,
+            tick_every=tick_every,
+            liquidity=liquidity,
+            queue_limit=queue_limit,
+            ping_interval_s=ping_interval_s,
+            pong_timeout_s=pong_timeout_s,
+        )
 
     @property
     def rpc_url(self) -> str:
@@ -114,30 +116,11 @@ class LocalExtended(SimServer):
         """What clients sent beyond the contract and the venue let pass."""
         return self.venue.deviations
 
-    @property
-    def connections(self) -> int:
-        """How many stream clients are connected."""
-        return len(self._clients)
-
     def add_routes(self, app: web.Application) -> None:
         """Register both streams and every REST route."""
         app.router.add_get(f"{STREAM_PREFIX}/v1/{{path:.+}}", self._connect_v1)
         app.router.add_get(f"{STREAM_PREFIX}/v2/rpc", self._connect_v2)
         Gateway(self.venue, ROUTES).add_to(app)
-
-    async def on_start(self) -> None:
-        """Begin to listen to the exchange, and quote if asked."""
-        self._hub.start()
-        self.spawn(self._hub.run(), name="extended hub")
-        if self._wants_liquidity:
-            for spec in self.exchange.markets():
-                self.control.liven(spec.symbol)
-
-    async def on_stop(self) -> None:
-        """Let every client go."""
-        for client in list(self._clients):
-            client.close()
-        self._hub.stop()
 
     def expire_tokens(self) -> None:
         """Revoke every API key, as if their owner had deleted them: the venue has no tokens that expire."""
@@ -160,16 +143,12 @@ class LocalExtended(SimServer):
         async def ignore(text: str) -> None:
             log.info("a v1 client sent %d characters; its URL is all that it has to say", len(text))
 
-        socket = web.WebSocketResponse(autoping=False, max_msg_size=MAX_FRAME_BYTES)
-        if not socket.can_prepare(request).ok:
+        socket = await self.open_socket(request)
+        if socket is None:
             return await unknown_path(request)
-        await socket.prepare(request)
-        client = self._client(request, socket, is_v2=False)
-        try:
+        with self.admitted(request, socket, StreamClient, self._hub.forget, is_v2=False) as client:
             self._hub.subscribe(client, topic)
             await client.run(ignore)
-        finally:
-            self._forget(client)
         return socket
 
     async def _connect_v2(self, request: web.Request) -> web.StreamResponse:
@@ -177,37 +156,9 @@ class LocalExtended(SimServer):
             check_user_agent(request)
         except ApiError as refusal:
             return respond(refusal.status, refusal.body())
-        socket = web.WebSocketResponse(autoping=False, max_msg_size=MAX_FRAME_BYTES)
-        if not socket.can_prepare(request).ok:
+        socket = await self.open_socket(request)
+        if socket is None:
             return await unknown_path(request)
-        await socket.prepare(request)
-        client = self._client(request, socket, is_v2=True)
-        try:
+        with self.admitted(request, socket, StreamClient, self._hub.forget, is_v2=True) as client:
             await client.run(partial(self._rpc.receive, client))
-        finally:
-            self._forget(client)
         return socket
-
-    def _client(self, request: web.Request, socket: web.WebSocketResponse, *, is_v2: bool) -> StreamClient:
-        transport = request.transport
-
-        def abort() -> None:
-            if transport is not None:
-                transport.abort()
-
-        client = StreamClient(
-            socket,
-            FrameGate(socket, self.faults, self.clock, abort),
-            next(self._names),
-            abort,
-            is_v2=is_v2,
-            queue_limit=self._queue_limit,
-            ping_interval_s=self._ping_interval_s,
-            pong_timeout_s=self._pong_timeout_s,
-        )
-        self._clients.add(client)
-        return client
-
-    def _forget(self, client: StreamClient) -> None:
-        self._clients.discard(client)
-        self._hub.forget(client)

@@ -7,12 +7,12 @@ told one by one and never left out.
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from perpkit.sim import events
+from perpkit.sim.hub import EventHub
 from perpkit.sim.orders import Order
 from perpkit.sim.venues.lighter import views
 from perpkit.sim.venues.lighter.books import BookFeed
@@ -30,35 +30,19 @@ Body = dict[str, Any]
 _ON_ACCOUNT = ("user_stats", "account_all_assets", "account_all", "account_market")
 
 
-class Hub:
+class Hub(EventHub):
     """Knows who subscribed to what, and tells them."""
 
     def __init__(self, venue: Venue) -> None:
+        super().__init__(venue.exchange)
         self._venue = venue
         self._subscribers: dict[Channel, dict[Connection, None]] = {}
         self._feeds: dict[str, BookFeed] = {}
-        self._pending: deque[events.Event] = deque()
         self._done: deque[TxRecord] = deque()
-        self._wake = asyncio.Event()
-        self._unsubscribe: Callable[[], None] | None = None
 
-    def start(self) -> None:
-        """Begin to listen to the exchange; what it tells is handed on by :meth:`run`."""
-        self._unsubscribe = self._venue.exchange.subscribe(self._note)
-
-    def stop(self) -> None:
-        """Stop listening; feeds come off the clock."""
-        if self._unsubscribe is not None:
-            self._unsubscribe()
-        for feed in self._feeds.values():
-            feed.stop()
-
-    async def run(self) -> None:
-        """Hand on what happens, until canceled."""
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            self.drain()
+    def feeds(self) -> Iterable[BookFeed]:
+        """Return the book feeds that are listened to."""
+        return self._feeds.values()
 
     def tell_transaction(self, record: TxRecord) -> None:
         """Tell of a transaction that was carried out or failed."""
@@ -95,10 +79,6 @@ class Hub:
             self.unsubscribe(connection, channel)
 
     # --- events ---------------------------------------------------------------------------------------------------
-
-    def _note(self, event: events.Event) -> None:
-        self._pending.append(event)
-        self._wake.set()
 
     def drain(self) -> None:
         """Send everything that has happened."""

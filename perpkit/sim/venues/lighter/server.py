@@ -5,7 +5,6 @@ A local Lighter: REST under ``/api/v1`` and the WebSocket ``/stream`` on 127.0.0
 from __future__ import annotations
 
 import asyncio
-import itertools
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
@@ -17,8 +16,7 @@ from aiohttp import web
 from perpkit.sim.clock import SimClock
 from perpkit.sim.connection import QUEUE_LIMIT
 from perpkit.sim.exchange import Exchange, ExchangeConfig
-from perpkit.sim.fault_injection import FrameGate
-from perpkit.sim.server import SimServer
+from perpkit.sim.streaming import StreamingServer
 from perpkit.sim.venues.lighter import routes_account, routes_market
 from perpkit.sim.venues.lighter.accounts import LocalAccount
 from perpkit.sim.venues.lighter.config import Settings
@@ -34,10 +32,9 @@ from perpkit.sim.venues.lighter.venue import Venue
 
 ROUTES = (*routes_market.ROUTES, *routes_account.ROUTES)
 DEPOSIT = Decimal(100_000)
-MAX_FRAME_BYTES = 4 * 2**20
 
 
-class LocalLighter(SimServer):
+class LocalLighter(StreamingServer[Connection]):
     """
     A Lighter on this machine, for anybody: it checks every signature, and its money is worth nothing.
 
@@ -78,23 +75,23 @@ class LocalLighter(SimServer):
         tick_every: timedelta = timedelta(milliseconds=100),
     ) -> None:
         exchange = Exchange(clock or SimClock(), ExchangeConfig(seed=seed))
-        super().__init__(exchange, port=port, tick_every=tick_every)
         self.venue = Venue(exchange, listings, replace(settings or Settings(), seed=seed))
         self.accounts: list[LocalAccount] = [self.venue.add_local_account(i, deposit) for i in range(accounts)]
         self._hub = Hub(self.venue)
         self.sequencer = Sequencer(self.venue, self._hub.tell_transaction)
         self._session = Session(self.venue, self._hub, self.sequencer)
-        self._connections: set[Connection] = set()
-        self._names = itertools.count(1)
-        self._queue_limit = queue_limit
-        self._ping_interval_s = ping_interval_s
+        self._venue_ping_s = ping_interval_s
         self._silence_s = silence_s
-        self._wants_liquidity = liquidity
-
-    @property
-    def connections(self) -> int:
-        """How many WebSocket clients are connected."""
-        return len(self._connections)
+        super().__init__(
+            exchange,
+            self._hub,
+            port=port,
+            tick_every=tick_every,
+            liquidity=liquidity,
+            queue_limit=queue_limit,
+            ping_interval_s=PROTOCOL_PING_S,
+            pong_timeout_s=PROTOCOL_PING_S,
+        )
 
     def add_routes(self, app: web.Application) -> None:
         """Register the WebSocket and every REST route."""
@@ -102,19 +99,9 @@ class LocalLighter(SimServer):
         Gateway(self.venue, self.sequencer, ROUTES).add_to(app)
 
     async def on_start(self) -> None:
-        """Begin to listen to the exchange, and quote if asked."""
-        self._hub.start()
-        self.spawn(self._hub.run(), name="lighter hub")
+        """Begin to listen to the exchange and to ping, and quote if asked."""
+        await super().on_start()
         self.spawn(self._keep_alive(), name="lighter pings")
-        if self._wants_liquidity:
-            for spec in self.exchange.markets():
-                self.control.liven(spec.symbol)
-
-    async def on_stop(self) -> None:
-        """Let every client go."""
-        for connection in list(self._connections):
-            connection.close()
-        self._hub.stop()
 
     def expire_tokens(self) -> None:
         """Let every token that was shown so far count as expired."""
@@ -122,15 +109,15 @@ class LocalLighter(SimServer):
 
     def announce_shutdown(self, close_in: timedelta) -> None:
         """Tell every client that its connection will be closed, as the venue does before maintenance."""
-        for connection in self._connections:
+        for connection in self.clients:
             connection.send("shutdown", {"type": "shutdown", "close_in_ms": close_in // timedelta(milliseconds=1)})
 
     async def _keep_alive(self) -> None:
         """Ping every client, and let go of those that were silent too long."""
         loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(min(self._ping_interval_s, self._silence_s))
-            for connection in list(self._connections):
+            await asyncio.sleep(min(self._venue_ping_s, self._silence_s))
+            for connection in list(self.clients):
                 if loop.time() - connection.heard_at >= self._silence_s:
                     connection.close(reason="silent for too long")
                 else:
@@ -142,34 +129,13 @@ class LocalLighter(SimServer):
             self.venue.budgets.spend("connects", address, 1, CONNECTS)
         except ApiError:
             return respond(ApiError(23003).body(), 429)
-        if len(self._connections) >= self.venue.settings.connections:
+        if len(self.clients) >= self.venue.settings.connections:
             return respond(ApiError(23003).body(), 429)
-        socket = web.WebSocketResponse(autoping=False, max_msg_size=MAX_FRAME_BYTES)
-        if not socket.can_prepare(request).ok:
+        socket = await self.open_socket(request)
+        if socket is None:
             return respond(ApiError(29404).body(), 404)
-        await socket.prepare(request)
-        transport = request.transport
-
-        def abort() -> None:
-            if transport is not None:
-                transport.abort()
-
-        name = next(self._names)
-        connection = Connection(
-            socket,
-            FrameGate(socket, self.faults, self.clock, abort),
-            name,
-            abort,
-            ping_interval_s=PROTOCOL_PING_S,
-            pong_timeout_s=PROTOCOL_PING_S,
-            queue_limit=self._queue_limit,
-            is_readonly=request.query.get("readonly") == "true",
-        )
-        self._connections.add(connection)
-        connection.send("connected", {"session_id": f"{name:032x}", "type": "connected"})
-        try:
+        is_readonly = request.query.get("readonly") == "true"
+        with self.admitted(request, socket, Connection, self._session.leave, is_readonly=is_readonly) as connection:
+            connection.send("connected", {"session_id": f"{connection.name:032x}", "type": "connected"})
             await connection.run(partial(self._session.receive, connection))
-        finally:
-            self._connections.discard(connection)
-            self._session.leave(connection)
         return socket

@@ -7,13 +7,12 @@ orders, fills, positions, balances, payments, trades and book deltas are sent on
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from perpkit.core.models.market import MarketStatus
 from perpkit.sim import events
+from perpkit.sim.hub import EventHub
 from perpkit.sim.venues.paradex import wire_account, wire_markets, wire_orders
 from perpkit.sim.venues.paradex.books import Feed, MarketBooks
 from perpkit.sim.venues.paradex.channels import ALL, Channel
@@ -25,40 +24,27 @@ if TYPE_CHECKING:
     from perpkit.sim.venues.paradex.venue import Venue
 
 
-class Hub:
+class Hub(EventHub):
     """Knows who subscribed to what, and tells them."""
 
     def __init__(self, venue: Venue) -> None:
+        super().__init__(venue.exchange)
         self._venue = venue
         self._subscribers: dict[str, dict[Connection, None]] = {}
         self._books: dict[str, MarketBooks] = {}
-        self._pending: deque[events.Event] = deque()
-        self._wake = asyncio.Event()
-        self._unsubscribe: Callable[[], None] | None = None
 
     def start(self) -> None:
         """Begin to listen to the exchange; what it tells is handed on by :meth:`run`."""
+        super().start()
         exchange = self._venue.exchange
-        self._unsubscribe = exchange.subscribe(self._note)
         for spec in exchange.markets():
             self._books[spec.symbol] = MarketBooks(
                 exchange.book(spec.symbol), exchange.book(spec.symbol, interactive=True)
             )
 
-    def stop(self) -> None:
-        """Stop listening; feeds come off the clock."""
-        if self._unsubscribe is not None:
-            self._unsubscribe()
-        for books in self._books.values():
-            for feed in books.feeds.values():
-                feed.stop()
-
-    async def run(self) -> None:
-        """Hand on what happens, until canceled."""
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            self.drain()
+    def feeds(self) -> Iterable[Feed]:
+        """Return the book feeds of every market."""
+        return [feed for books in self._books.values() for feed in books.feeds.values()]
 
     # --- subscriptions --------------------------------------------------------------------------------------------
 
@@ -123,10 +109,6 @@ class Hub:
         return books.feeds[name]
 
     # --- events ---------------------------------------------------------------------------------------------------
-
-    def _note(self, event: events.Event) -> None:
-        self._pending.append(event)
-        self._wake.set()
 
     def drain(self) -> None:
         """Send everything that has happened."""

@@ -4,7 +4,6 @@ A local Paradex: REST and WebSocket under ``/v1`` on 127.0.0.1, over an exchange
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
@@ -15,8 +14,7 @@ from aiohttp import web
 
 from perpkit.sim.clock import SimClock
 from perpkit.sim.exchange import Exchange, ExchangeConfig
-from perpkit.sim.fault_injection import FrameGate
-from perpkit.sim.server import SimServer
+from perpkit.sim.streaming import StreamingServer
 from perpkit.sim.venues.paradex import routes_account, routes_keys, routes_market, routes_orders
 from perpkit.sim.venues.paradex.accounts import LocalAccount
 from perpkit.sim.venues.paradex.connection import PING_INTERVAL_S, PONG_TIMEOUT_S, QUEUE_LIMIT, Connection
@@ -30,10 +28,9 @@ from perpkit.sim.venues.paradex.venue import Settings, Venue
 
 ROUTES = (*routes_market.ROUTES, *routes_keys.ROUTES, *routes_account.ROUTES, *routes_orders.ROUTES)
 DEPOSIT = Decimal(100_000)
-MAX_FRAME_BYTES = 4 * 2**20
 
 
-class LocalParadex(SimServer):
+class LocalParadex(StreamingServer[Connection]):
     """
     A Paradex on this machine, for anybody: it checks every signature, and its money is worth nothing.
 
@@ -74,46 +71,30 @@ class LocalParadex(SimServer):
         tick_every: timedelta = timedelta(milliseconds=100),
     ) -> None:
         exchange = Exchange(clock or SimClock(), ExchangeConfig(seed=seed))
-        super().__init__(exchange, port=port, tick_every=tick_every)
         self.venue = Venue(exchange, listings, replace(settings or Settings(), seed=seed))
         self.accounts: list[LocalAccount] = [self.venue.add_local_account(i, deposit) for i in range(accounts)]
         self._hub = Hub(self.venue)
         self._rpc = Rpc(self.venue, self._hub)
-        self._connections: set[Connection] = set()
-        self._names = itertools.count(1)
-        self._queue_limit = queue_limit
-        self._ping_interval_s = ping_interval_s
-        self._pong_timeout_s = pong_timeout_s
-        self._wants_liquidity = liquidity
+        super().__init__(
+            exchange,
+            self._hub,
+            port=port,
+            tick_every=tick_every,
+            liquidity=liquidity,
+            queue_limit=queue_limit,
+            ping_interval_s=ping_interval_s,
+            pong_timeout_s=pong_timeout_s,
+        )
 
     @property
     def deviations(self) -> list[str]:
         """What clients sent beyond the contract and the venue let pass."""
         return self.venue.deviations
 
-    @property
-    def connections(self) -> int:
-        """How many WebSocket clients are connected."""
-        return len(self._connections)
-
     def add_routes(self, app: web.Application) -> None:
         """Register the WebSocket and every REST route."""
         app.router.add_get(BASE_PATH, self._connect)
         Gateway(self.venue, ROUTES).add_to(app)
-
-    async def on_start(self) -> None:
-        """Begin to listen to the exchange, and quote if asked."""
-        self._hub.start()
-        self.spawn(self._hub.run(), name="paradex hub")
-        if self._wants_liquidity:
-            for spec in self.exchange.markets():
-                self.control.liven(spec.symbol)
-
-    async def on_stop(self) -> None:
-        """Let every client go."""
-        for connection in list(self._connections):
-            connection.close()
-        self._hub.stop()
 
     def expire_tokens(self) -> None:
         """Let every 5-minute token expire now."""
@@ -124,29 +105,9 @@ class LocalParadex(SimServer):
         if not allowance.allowed:
             refusal = ApiError("REQUEST_NOT_ALLOWED", "too many new connections", status=429)
             return respond(429, refusal.body(), headers_of(allowance))
-        socket = web.WebSocketResponse(autoping=False, max_msg_size=MAX_FRAME_BYTES)
-        if not socket.can_prepare(request).ok:
+        socket = await self.open_socket(request)
+        if socket is None:
             return respond(404, ApiError("NOT_FOUND", f"{request.method} {request.path}: no such path").body())
-        await socket.prepare(request)
-        transport = request.transport
-
-        def abort() -> None:
-            if transport is not None:
-                transport.abort()
-
-        connection = Connection(
-            socket,
-            FrameGate(socket, self.faults, self.clock, abort),
-            next(self._names),
-            abort,
-            queue_limit=self._queue_limit,
-            ping_interval_s=self._ping_interval_s,
-            pong_timeout_s=self._pong_timeout_s,
-        )
-        self._connections.add(connection)
-        try:
+        with self.admitted(request, socket, Connection, self._rpc.leave) as connection:
             await connection.run(partial(self._rpc.receive, connection))
-        finally:
-            self._connections.discard(connection)
-            self._rpc.leave(connection)
         return socket
