@@ -150,7 +150,7 @@ def expected_equity(world: World, account: str) -> Decimal:
     return equity
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(operations)
 def test_money_is_conserved_whatever_happens(steps):
     """After any operations the books balance and each account's equity is fills - fees + funding + transfers."""
