@@ -248,7 +248,9 @@ class _Search:
         """Look everywhere once; None when nothing is proved."""
         self.asked_to_wait = 0.0
         told = self._known() if self._known is not None else None
-        if told is not None and self._is_proof(told):
+        # That an API took it and nothing was heard since proves nothing once the venue can no longer accept it.
+        is_stale = too_late and told is not None and told.status is OrderStatus.PENDING
+        if told is not None and self._is_proof(told) and not is_stale:
             return self._enriched(told)
         # In this order: what closes between two reads then shows up in the later one.
         market, order, since = self._order.market_id, self._order, self.since

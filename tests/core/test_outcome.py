@@ -306,6 +306,16 @@ async def test_absence_after_the_window_is_a_rejection(search: Search):
     assert last_round == ["order", "open", "history", "fills"]
 
 
+async def test_an_order_that_was_taken_and_then_dropped_without_a_word_is_a_rejection_after_the_window(search: Search):
+    """``pending`` is what the acknowledgement said; past the window the reads decide, and they know nothing of it."""
+    search.settings["known"] = lambda: an_order(venue_order_id=None, status=OrderStatus.PENDING)
+    assert (await search.run()).status is OrderStatus.PENDING
+    assert search.reads.asked == []
+    search.clock.advance(31)
+    found = await search.run()
+    assert (found.status, found.reject_reason) == (OrderStatus.REJECTED, RejectReason.NEVER_RECEIVED)
+
+
 async def test_the_history_is_asked_from_before_the_sending(search: Search):
     """Our clock and the venue's differ; the margin covers it."""
     await search.run()
