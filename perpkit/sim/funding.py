@@ -31,6 +31,11 @@ class FundingIndex:
         period: What the rate is for.
         accrual: Each second or at each period's end.
         now_ms: When the market begins.
+
+    Attributes:
+        premium: What one base unit pays in one period.
+        period_hours: The period in hours.
+        rate_8h: The same cash flow as a fraction for 8 hours.
     """
 
     def __init__(self, rate: Decimal, price: Decimal, period: timedelta, accrual: FundingAccrual, now_ms: int) -> None:
@@ -44,21 +49,7 @@ class FundingIndex:
         self._base = ZERO
         self._base_second = now_ms // _SECOND_MS
         self._paused = False
-
-    @property
-    def premium(self) -> Decimal:
-        """What one base unit pays in one period."""
-        return self.rate * self._price
-
-    @property
-    def period_hours(self) -> Decimal:
-        """The period in hours."""
-        return divide(Decimal(self.period_ms), Decimal(_HOUR_MS))
-
-    @property
-    def rate_8h(self) -> Decimal:
-        """The same cash flow as a fraction for 8 hours."""
-        return divide(product(self.rate, Decimal(_8H_MS)), Decimal(self.period_ms))
+        self._work_out()
 
     def at(self, now_ms: int) -> Decimal:
         """Return the index now, to 18 places."""
@@ -85,6 +76,7 @@ class FundingIndex:
             self.rate = rate
         if price is not None:
             self._price = price
+        self._work_out()
 
     def pause(self, now_ms: int) -> None:
         """Accrue nothing until resumed."""
@@ -107,6 +99,12 @@ class FundingIndex:
         if self.accrual is FundingAccrual.CONTINUOUS:
             return None
         return (now_ms // self.period_ms + 1) * self.period_ms
+
+    def _work_out(self) -> None:
+        # Looked at for every market in every minute, and changed seldom.
+        self.premium = self.rate * self._price
+        self.period_hours = divide(Decimal(self.period_ms), Decimal(_HOUR_MS))
+        self.rate_8h = divide(product(self.rate, Decimal(_8H_MS)), Decimal(self.period_ms))
 
     def _rebase(self, now_ms: int) -> None:
         self._base = self.at(now_ms)

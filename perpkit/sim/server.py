@@ -15,7 +15,7 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self
 
-from aiohttp import web
+from aiohttp import web, web_app
 
 from perpkit.sim import control_http
 from perpkit.sim.clock import SimClock
@@ -127,6 +127,7 @@ class SimServer(ABC):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await runner.cleanup()
+        _forget_handlers()
         if self._failures:
             failures, self._failures = self._failures, []
             raise failures[0]
@@ -175,3 +176,13 @@ class SimServer(ABC):
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("background task %s of the local venue failed", task.get_name(), exc_info=error)
             self._failures.append(error)
+
+
+def _forget_handlers() -> None:
+    """
+    Empty aiohttp's cache of handlers inside their middlewares. It keeps the last thousand of the process, and through
+    them servers that have stopped, each with its whole exchange: hundreds of megabytes in a long run of tests.
+    """
+    cached = vars(web_app).get("_cached_build_middleware")
+    if cached is not None:
+        cached.cache_clear()

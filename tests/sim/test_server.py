@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import weakref
 from datetime import timedelta
 from decimal import Decimal
 
@@ -92,6 +93,17 @@ async def test_it_leaves_no_task_behind(client):
     gc.collect()
     left = {task for task in asyncio.all_tasks() - before if not task.done()}
     assert left == set()
+
+
+async def test_a_stopped_server_is_kept_by_nobody(client):
+    """With the last reference its exchange goes too, however many requests it has served."""
+    venue = ToyVenue()
+    async with venue:
+        assert (await order(venue, client))[0] == 201
+    gone = weakref.ref(venue.exchange)
+    del venue
+    gc.collect()
+    assert gone() is None
 
 
 async def test_real_time_runs_what_is_due():
