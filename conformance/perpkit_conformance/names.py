@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from perpkit.sim.accounts import FundingPayment
-from perpkit.sim.orders import Fill
+from perpkit.sim.orders import Fill, Trade
 
 
 class Names:
@@ -25,6 +25,10 @@ class Names:
     def fills(self, account_id: str, fills: Sequence[Fill]) -> Sequence[str]:
         """Return what the wire calls each of these fills, which are some of an account's, oldest first."""
         return [each.id for each in fills]
+
+    def trades(self, symbol: str, trades: Sequence[Trade]) -> Sequence[str]:
+        """Return what the wire calls each of these trades of a market's tape."""
+        return [each.id for each in trades]
 
     def payment(self, payment: FundingPayment) -> str:
         """Return what a plugin is to call a funding payment."""

@@ -130,6 +130,9 @@ class VenueProfile(ABC):
         amends_replace: An amendment is a new order, under a new id of the venue's and of ours.
         cancels_are_late: The answer to a cancel says only that it was taken; whether there was anything to cancel
             comes later, or not at all.
+        names_late: The answer to an order holds no number of the venue's for it; that comes once it is carried out.
+        zero_when_absent: Names of fields that the venue documents to be left out of a row where they are zero, so that
+            reading zero there is no invention.
         shortest_switch: The least time after which a dead man's switch may act.
         keepalives: Frames that a client sends to keep a connection alive, or in answer to the venue's.
         waivers: Rules that the plugin may break until a date.
@@ -151,6 +154,8 @@ class VenueProfile(ABC):
     most_markets: int = 1000
     amends_replace: bool = False
     cancels_are_late: bool = False
+    names_late: bool = False
+    zero_when_absent: frozenset[str] = frozenset()
     shortest_switch: timedelta = timedelta(minutes=1)
     keepalives: tuple[str, ...] = ()
     waivers: tuple[Waiver, ...] = ()
@@ -203,6 +208,14 @@ class VenueProfile(ABC):
     def row_names(self, symbol: str) -> tuple[object, ...]:
         """Return by what a row of an answer says of which market it is: the venue's symbol, or a number of it."""
         return (symbol,)
+
+    def is_own_row(self, row: Any) -> bool:
+        """Tell whether a row is about this venue, where its answers hold rows of other exchanges too."""
+        return True
+
+    def repeatable(self, body: bytes) -> bytes:
+        """Return a request's body without what the venue's own signing draws anew each time, whatever the seed."""
+        return body
 
     def is_throttled(self, status: int, body: bytes) -> bool:
         """Tell whether an answer says that too many requests came."""

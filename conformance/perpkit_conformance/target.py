@@ -11,6 +11,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from types import TracebackType
@@ -35,7 +36,7 @@ from perpkit.core.venue import Venue
 from perpkit.sim.control import Control, PricePoint
 from perpkit.sim.faults import Fault, FaultAction, FaultTarget
 from perpkit.sim.markets import SystemStatus
-from perpkit.sim.orders import Order, OrderRequest
+from perpkit.sim.orders import Order, OrderRequest, Trade
 from perpkit_conformance.contract import Breach
 from perpkit_conformance.profile import SEED, LocalVenue, VenueProfile
 from perpkit_conformance.recordings import Arrivals, Recordings
@@ -158,6 +159,12 @@ class Target:
         """Return the venue's own symbol of one of the profile's markets, by perpkit's symbol or id, or a model."""
         name = market.id if isinstance(market, Market) else market
         return self.profile.markets[name.partition("@")[0]]
+
+    def tape(self, symbol: str) -> list[Trade]:
+        """Return a market's trades, oldest first, by the wire's names."""
+        trades = self.control.exchange.trades(symbol)
+        names = self.profile.names(self.local).trades(symbol, trades)
+        return [replace(each, id=name) for each, name in zip(trades, names, strict=True)]
 
     def id_of(self, symbol: str) -> str:
         """Return perpkit's id of a market by the venue's own symbol, also of one that was listed later."""

@@ -6,6 +6,7 @@ WebSocket reference.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
@@ -27,7 +28,7 @@ from perpkit.core.errors import (
 )
 from perpkit.sim.accounts import FundingPayment
 from perpkit.sim.clock import SimClock
-from perpkit.sim.orders import Fill
+from perpkit.sim.orders import Fill, Trade
 from perpkit.sim.venues.lighter import LocalLighter, Settings
 from perpkit_conformance.contract import Contract, EmbeddedJson, JsonMessages, OpenApi, load_json
 from perpkit_conformance.names import Names
@@ -156,6 +157,12 @@ class LighterNames(Names):
         numbers = {fill.id: str(record.id) for fill, record in zip(every, own, strict=True)}
         return [numbers[each.id] for each in fills]
 
+    def trades(self, symbol: str, trades: Sequence[Trade]) -> Sequence[str]:
+        """Return the numbers of trades, which are recorded in the order of the tape."""
+        every, records = self._local.exchange.trades(symbol), self._records.trades[symbol]
+        numbers = {trade.id: str(record.id) for trade, record in zip(every, records, strict=True)}
+        return [numbers[each.id] for each in trades]
+
     def payment(self, payment: FundingPayment) -> str:
         """Return what tells a payment from those of other markets and hours."""
         return f"{_NUMBERS[payment.market]}:{payment.sequence}"
@@ -167,19 +174,22 @@ class LighterProfile(VenueProfile):
     name = "lighter"
     settle_asset = "USDC"
     markets = MappingProxyType({f"{symbol}-USDC-PERP": symbol for symbol in ("BTC", "ETH", "SOL", "DOGE")})
-    # Ticks and steps are powers of ten, ratios ten-thousandths.
+    # Ticks and steps are powers of ten, ratios ten-thousandths, and every market exchanges funding each hour.
     market_rules = MappingProxyType(
         {
             "tick_size": Decimal("0.01"),
             "step_size": Decimal("0.001"),
             "maintenance_margin": Decimal("0.0313"),
             "initial_margin": Decimal("0.0625"),
+            "funding_period": timedelta(hours=1),
         }
     )
     shortest_switch = timedelta(minutes=5)
     keepalives = ('{"type":"ping"}', '{"type":"pong"}')
     longest_life = timedelta(days=28)
     cancels_are_late = True
+    names_late = True
+    zero_when_absent = frozenset({"taker_fee", "maker_fee"})
     not_offered = MappingProxyType(
         {
             "time_in_force:fok": "the venue has immediate-or-cancel, good-till-time and post-only",
@@ -287,20 +297,21 @@ class LighterProfile(VenueProfile):
         return LighterNames(_lighter(local))
 
     def settings(self, local: LocalVenue, *, account: int = 0, key: str = "main") -> dict[str, Any]:
-        """Return addresses and credentials: ``main`` (the first API key), ``several`` (all of them) or ``none``."""
+        """Return addresses and credentials: ``main`` (the first API key), ``subkey``, ``several`` (all) or ``none``."""
         keys = _lighter(local).accounts[account]
-        index = {"account_index": keys.account_index}
+        index, last = {"account_index": keys.account_index}, max(keys.api_keys)
         credentials: dict[str, dict[str, Any]] = {
             "none": {},
             "main": {**index, "api_key_index": keys.api_key_index, "api_private_key": keys.private_key},
+            "subkey": {**index, "api_key_index": last, "api_private_key": keys.api_keys[last]},
             "several": {**index, "api_keys": dict(keys.api_keys)},
         }
         places = {"environment": "local", "rest_url": local.url, "ws_url": local.ws_url}
         return {**places, "tier": "plus", **credentials[key]}
 
     def key_kinds(self) -> tuple[str, ...]:
-        """Return the kinds: one API key, and several that are used in turn."""
-        return ("main", "several")
+        """Return the kinds: one API key, another one of the same account, and several that are used in turn."""
+        return ("main", "subkey", "several")
 
     def secrets(self, local: LocalVenue) -> list[str]:
         """Return every private key of the local accounts."""
@@ -321,6 +332,17 @@ class LighterProfile(VenueProfile):
     def wrong_environment(self, local: LocalVenue) -> Mapping[str, Any] | None:
         """Return settings with a key that is registered elsewhere: slots of one environment hold none of another."""
         return {**self.settings(local), "api_private_key": bytes(range(1, 41)).hex()}
+
+    def is_own_row(self, row: Any) -> bool:
+        """Tell whether it is no row of ``/funding-rates`` that quotes another exchange."""
+        return not isinstance(row, dict) or row.get("exchange", "lighter") == "lighter"
+
+    def repeatable(self, body: bytes) -> bytes:
+        """
+        Return a body without what the signing library draws: the point of the signature, and the transaction's end,
+        which it dates by the machine's own clock.
+        """
+        return _DRAWN.sub(b"", body)
 
     def is_throttled(self, status: int, body: bytes) -> bool:
         """Tell whether it is a 429, or the code of too many requests."""
@@ -360,6 +382,9 @@ class LighterProfile(VenueProfile):
         host = f"{environment}.zklighter.elliot.ai"
         return f"https://{host}", f"wss://{host}/stream"
 
+
+_DRAWN = re.compile(rb"%22(ExpiredAt%22%3A\d+|Sig%22%3A%22[^&]*?%22)%2C")
+"""The two fields in a form, as sendTx carries them."""
 
 CODES = (
     *(

@@ -81,6 +81,8 @@ class Answer:
         """Return the place of a market's row, by the venue's symbol of it."""
         names = self.target.profile.row_names(symbol)
         for place in self.rows():
+            if not self.target.profile.is_own_row(self.at(place)):
+                continue
             if any(type(value) is type(name) and value == name for value in self._values(place) for name in names):
                 return place
         raise AssertionError(f"no row of the answer to {self.hook} holds {symbol!r}")

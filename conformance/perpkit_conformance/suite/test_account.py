@@ -135,6 +135,7 @@ async def test_negative_figures_stay_negative(target: Target, venue: Venue) -> N
     truth, exchange = target.truth(), target.control.exchange
     symbol, index = target.symbol, exchange.index_price(target.symbol)
     spec = exchange.market(symbol)
+    exchange.set_margin(truth.account_id, symbol, leverage=spec.max_leverage)
     size = nearest(truth.summary().equity * spec.max_leverage * Decimal("0.9") / index, spec.step_size)
     target.quote(size=size)
     target.submit(Side.BUY, size)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -233,7 +234,8 @@ async def test_a_field_that_is_gone_is_none_or_an_error_that_names_it(target: Ta
                 told = isinstance(came, DecodeError) and name_of(place) in str(came)
                 found.true(told, f"{what}: a DecodeError that names it is due, came {came!r}")
             else:
-                _hold_absence(found, good, _listed(came), what)
+                absent_is_zero = name_of(place) in target.profile.zero_when_absent
+                _hold_absence(found, good, _listed(came), what, _ZERO_TOO if absent_is_zero else _NOTHING)
 
 
 def _fields(answer: Answer, row: Place) -> Iterable[Place]:
@@ -241,7 +243,7 @@ def _fields(answer: Answer, row: Place) -> Iterable[Place]:
     return [(*row, key) for key in (value if isinstance(value, dict) else ())]
 
 
-def _hold_absence(found: Findings, good: list[Any], came: list[Any], what: str) -> None:
+def _hold_absence(found: Findings, good: list[Any], came: list[Any], what: str, nothing: tuple[object, ...]) -> None:
     """Note a row that changed into something else than itself with less in it."""
     changed = [each for each in came if each not in good]
     missing = [each for each in good if each not in came]
@@ -254,12 +256,13 @@ def _hold_absence(found: Findings, good: list[Any], came: list[Any], what: str) 
         return
     for before, after in zip(missing, changed, strict=False):
         for name, value in _differing(before, after):
-            found.true(value in _NOTHING, f"{what}: {name} was {before.get(name)!r} and came as {value!r}, made up")
+            found.true(value in nothing, f"{what}: {name} was {before.get(name)!r} and came as {value!r}, made up")
 
 
 _LISTINGS = _PUBLIC_ROWS | {"fetch_fees", "fetch_funding_history"}
 _NOTHING = (None, "", (), [], {}, "unknown", "other")
 """What a model may hold where the venue told nothing."""
+_ZERO_TOO = (*_NOTHING, Decimal(0))
 
 
 def _differing(before: Any, after: Any) -> list[tuple[str, Any]]:

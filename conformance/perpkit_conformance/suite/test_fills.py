@@ -20,6 +20,7 @@ from perpkit_conformance.suite.altering import name_of, recorded
 from perpkit_conformance.suite.calls import Caller, a_life, nearest
 from perpkit_conformance.suite.comparing import Findings, figures
 from perpkit_conformance.suite.histories import History
+from perpkit_conformance.suite.trading import Trader
 from perpkit_conformance.target import Target, Watch
 
 pytestmark = pytest.mark.needs("fetch_fills")
@@ -265,8 +266,8 @@ async def test_a_fill_before_the_acknowledgement_is_kept(target: Target, venue: 
 @pytest.mark.needs("channel:fills", "channel:orders", "place_order", "cancel_order", "fetch_order")
 async def test_a_fill_after_the_cancel_was_taken_is_kept(target: Target, venue: Venue) -> None:
     """The cancel was acknowledged; before the venue carried it out, a part of the order traded."""
-    caller = Caller(target, venue)
-    order = await target.run(venue.place_order(await caller.intent(Side.BUY)))
+    trader = await Trader.of(target, venue)
+    order = await trader.named(await trader.send(await Caller(target, venue).intent(Side.BUY)))
     part = nearest(order.size / 3, target.control.exchange.market(target.symbol).step_size)
     async with target.watch(venue, "fills", "orders") as watch:
         target.control.hold_decisions()

@@ -30,7 +30,7 @@ from perpkit.sim.orders import CloseReason, OrderState
 from perpkit_conformance.fixtures import has, published
 from perpkit_conformance.outcomes import Outcome
 from perpkit_conformance.plugin import gap
-from perpkit_conformance.suite.trading import Trader, an_id, assert_same, impatient
+from perpkit_conformance.suite.trading import Trader, an_id, assert_same, impatient, is_same_order
 from perpkit_conformance.target import SystemStatus, Target
 
 __all__ = ["impatient"]
@@ -399,11 +399,11 @@ async def test_what_is_refused_after_it_was_taken_surfaces(
         async with target.watch(trader.venue, "orders") as seen:
             target.control.release_decisions()
             await seen.until(
-                lambda: any(each.is_terminal for each in seen.of(Order) if each.venue_order_id == order.venue_order_id),
+                lambda: any(each.is_terminal for each in seen.of(Order) if is_same_order(each, order)),
                 "the end of the order on the stream",
                 within=timedelta(seconds=20),
             )
-            last = [each for each in seen.of(Order) if each.venue_order_id == order.venue_order_id][-1]
+            last = [each for each in seen.of(Order) if is_same_order(each, order)][-1]
         came = (last.status, last.reject_reason)
         assert came == (OrderStatus.REJECTED, reason), f"stream: the exchange refused it for {closed}, came {came}"
     assert trader.true(order).close_reason is closed

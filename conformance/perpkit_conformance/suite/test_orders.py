@@ -765,8 +765,9 @@ async def test_a_batch_answers_for_each_order_in_its_place(target: Target, trade
         assert truth is not None
         asked = (intent.side, intent.size, intent.price)
         assert (truth.side, truth.size, truth.price) == asked, f"expected {asked}, the ledger has {truth!r}"
-        assert result.venue_order_id == truth.id, f"{intent.client_order_id} is {truth.id}, came {result!r}"
-        assert_same(await trader.fetch(result), truth, "fetch_order")
+        order = await trader.named(result)
+        assert order.venue_order_id == truth.id, f"{intent.client_order_id} is {truth.id}, came {order!r}"
+        assert_same(await trader.fetch(order), truth, "fetch_order")
 
 
 @pytest.mark.rule("batches-answer-per-item")

@@ -179,8 +179,8 @@ async def test_after_the_last_consumer_nothing_is_followed(trader: Trader) -> No
 @pytest.mark.needs("channel:trades")
 async def test_trades_come_once_and_in_order_over_a_reconnect(trader: Trader) -> None:
     """Before, during and after an outage: the exchange's tape, each trade once, oldest first."""
-    target, tape = trader.target, trader.target.control.exchange
-    begin = len(tape.trades(trader.symbol))
+    target = trader.target
+    begin = len(target.tape(trader.symbol))
 
     def trades(count: int) -> None:
         for number in range(count):
@@ -199,7 +199,7 @@ async def test_trades_come_once_and_in_order_over_a_reconnect(trader: Trader) ->
             lambda: watch.states[-1] in {StreamState.LIVE, StreamState.RESYNCED}, "the way back", within=LIVE * 4
         )
         trades(3)
-        expected = [each.id for each in tape.trades(trader.symbol)[begin:]]
+        expected = [each.id for each in target.tape(trader.symbol)[begin:]]
         try:
             await watch.until(lambda: len(watch.of(Trade)) >= len(expected), "every trade", within=LIVE * 2)
         except AssertionError:
@@ -207,7 +207,7 @@ async def test_trades_come_once_and_in_order_over_a_reconnect(trader: Trader) ->
                 raise
         came = [each.trade_id for each in watch.of(Trade)]
         assert came == expected, f"expected the tape {expected}, came {came}"
-        for trade, truth in zip(watch.of(Trade), tape.trades(trader.symbol)[begin:], strict=True):
+        for trade, truth in zip(watch.of(Trade), target.tape(trader.symbol)[begin:], strict=True):
             row = (truth.side, truth.price, truth.size)
             assert (trade.side, trade.price, trade.size) == row, f"expected {row} from the tape, came {trade!r}"
 
@@ -217,11 +217,11 @@ async def test_trades_come_once_and_in_order_over_a_reconnect(trader: Trader) ->
 async def test_repeated_trades_are_dropped(trader: Trader) -> None:
     """Every frame comes twice; every trade once."""
     trader.target.inject(Channel.TRADES, FaultAction.DUPLICATE, times=None)
-    begin = len(trader.target.control.exchange.trades(trader.symbol))
+    begin = len(trader.target.tape(trader.symbol))
     async with trader.target.watch(trader.venue, f"trades:{trader.market.id}") as watch:
         for _ in range(5):
             trader.trade(Side.SELL, trader.size(150))
-        expected = [each.id for each in trader.target.control.exchange.trades(trader.symbol)[begin:]]
+        expected = [each.id for each in trader.target.tape(trader.symbol)[begin:]]
         await watch.until(lambda: len(watch.of(Trade)) >= len(expected), "the trades", within=LIVE)
         await trader.target.breathe(20)
         came = [each.trade_id for each in watch.of(Trade)]
@@ -284,14 +284,14 @@ ODD = ("null", "[]", "42", '"text"', "{}", '{"hello": "world"}', "", '{"a": [1, 
 async def test_frames_that_mean_nothing_do_no_harm(trader: Trader, caplog: pytest.LogCaptureFixture) -> None:
     """In place of a ticker comes something that is no message at all; the trades beside it are all there."""
     target = trader.target
-    begin = len(target.control.exchange.trades(trader.symbol))
+    begin = len(target.tape(trader.symbol))
     async with target.watch(trader.venue, f"trades:{trader.market.id}", f"ticker:{trader.market.id}") as watch:
         for number, body in enumerate(ODD):
             fault = target.inject(Channel.TICKER, FaultAction.REPLACE, body=body, times=1)
             target.control.set_price(trader.symbol, index=trader.price(Decimal(1) + Decimal(number + 1) / 10**5))
             await target.until(lambda fault=fault: fault.hits, "the odd frame to go out", within=LIVE)  # type: ignore[misc]
             trader.trade(Side.BUY, trader.size(100))
-        expected = [each.id for each in target.control.exchange.trades(trader.symbol)[begin:]]
+        expected = [each.id for each in target.tape(trader.symbol)[begin:]]
         await watch.until(lambda: len(watch.of(Trade)) >= len(expected), "every trade", within=LIVE)
         assert [each.trade_id for each in watch.of(Trade)] == expected
         assert StreamState.LOST not in watch.states, f"an odd frame ended the connection: {watch.states}"

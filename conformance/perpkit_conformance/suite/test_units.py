@@ -85,7 +85,11 @@ async def test_every_time_of_the_stream_is_of_this_session(target: Target, venue
         target.advance(2 * _SECOND)
         await target.breathe(20)
     with Findings(target) as found:
-        seen = _hold_times(found, watch.events, name, start, target.control.clock.now() + _SECOND)
+        seen, now = 0, target.control.clock.now()
+        for number, event in enumerate(watch.events):
+            # What is to come was to come when the event was received, not at the end of the test.
+            end = min(event.ts_received, now) + _SECOND
+            seen += _hold_times(found, event, f"{name}[{number}]", start, end)
         found.true(seen > len(watch.states), f"the channel {name} told no time at all")
 
 
@@ -178,6 +182,9 @@ async def test_a_margin_fraction_times_notional_is_the_margin(target: Target, ve
     """The listed fractions, times the position's notional, are the margins that the account needs."""
     listed = {each.symbol: each for each in await target.run(venue.fetch_markets())}
     for name, symbol in list(target.profile.markets.items())[:1] + list(target.profile.markets.items())[2:3]:
+        # The listed fraction is that of the highest leverage, which need not be what an account begins with.
+        exchange = target.control.exchange
+        exchange.set_margin(target.truth().account_id, symbol, leverage=exchange.market(symbol).max_leverage)
         size = History(target, name).size(name)
         target.quote(name, size=size * 2)
         target.submit(Side.SELL, size, market=name)

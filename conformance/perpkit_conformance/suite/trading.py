@@ -118,6 +118,13 @@ def name_of(order: Order, truth: exchange.Order) -> str | None:
 _STANDING = frozenset({TimeInForce.GTC, TimeInForce.GTD})
 
 
+def is_same_order(one: Order, other: Order) -> bool:
+    """Tell whether two states are of one order: by the venue's name, and by ours where one of them lacks that."""
+    if one.venue_order_id is not None and other.venue_order_id is not None:
+        return one.venue_order_id == other.venue_order_id
+    return one.client_order_id is not None and one.client_order_id == other.client_order_id
+
+
 def assert_same(order: Order, truth: exchange.Order | None, where: str) -> None:
     """Fail with every difference between an order and the ledger's."""
     assert truth is not None, f"{where}: the ledger has no such order as {order!r}"
@@ -168,8 +175,9 @@ class Trader:
         return nearest(self.index * Decimal(share), self.target.control.exchange.market(self.symbol).tick_size)
 
     def size(self, notional: int | Decimal | str = 1000) -> Decimal:
-        """Return a size worth about so much, on the market's step."""
-        return nearest(Decimal(notional) / self.index, self.target.control.exchange.market(self.symbol).step_size)
+        """Return a size worth about so much, on the market's step, and no less than the market takes."""
+        spec = self.target.control.exchange.market(self.symbol)
+        return max(nearest(Decimal(notional) / self.index, spec.step_size), spec.min_size)
 
     def intent(self, side: Side = Side.BUY, share: Decimal | str | None = None, **fields: Any) -> OrderIntent:
         """Return an order worth about 1,000 that rests 2 % away from the index, or at another share of it."""
@@ -192,6 +200,11 @@ class Trader:
     async def send(self, intent: OrderIntent) -> Order:
         """Place an order."""
         return await self.target.run(self.venue.place_order(intent))
+
+    async def named(self, order: Order) -> Order:
+        """Return an order as the venue names it, where its answer to the order is known to hold no name yet."""
+        is_due = order.venue_order_id is None and self.target.profile.names_late
+        return await self.fetch(order) if is_due else order
 
     async def attempt(self, intent: OrderIntent) -> Order | PerpkitError:
         """Place an order, and return what it raises."""

@@ -324,13 +324,16 @@ def candle(row: schema.Candle, listed: Market, interval: timedelta, *, traded: b
 
 def funding_from_rates(
     row: schema.FundingRate, listed: Market, received: datetime, prices: schema.OrderBookDetail | None
-) -> FundingRate:
+) -> FundingRate | None:
     """
-    Decode a row of ``/funding-rates``: quoted for 8 hours, exchanged every hour, so an eighth of it at a time.
+    Decode a row of ``/funding-rates``: quoted for 8 hours, exchanged every hour, so an eighth of it at a time. None
+    where it holds no rate.
 
     Args:
         prices: The market's details, for mark and index price.
     """
+    if row.rate is None:
+        return None
     return FundingRate.trusted(
         market_id=listed.id,
         value=_EXACT.divide(finite(row.rate, "funding rate"), _EIGHT),

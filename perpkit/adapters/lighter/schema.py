@@ -167,7 +167,7 @@ class FundingRate(Struct, frozen=True, gc=False):
 
     market_id: int
     exchange: str
-    rate: Decimal
+    rate: Decimal | None = None
 
 
 class FundingRates(Struct, frozen=True, gc=False):
@@ -269,12 +269,12 @@ class Order(Struct, frozen=True, gc=False):
     remaining_base_amount: Decimal
     type: str
     status: str
-    is_ask: bool = False
+    is_ask: bool
+    time_in_force: str
     client_order_index: int = 0
     price: str = ""
     filled_base_amount: str = ""
     filled_quote_amount: str = ""
-    time_in_force: str = ""
     reduce_only: bool = False
     trigger_price: str = ""
     order_expiry: int = 0

@@ -229,9 +229,10 @@ class LighterVenue:
         wanted = {market.id for market in markets} if markets is not None else None
         own = [row for row in rates if row.exchange == decode.OURS]
         return [
-            decode.funding_from_rates(row, listed, now, prices.get(row.market_id))
+            rate
             for row, listed in await self._with_markets(own, _market_id)
-            if wanted is None or listed.id in wanted
+            if (wanted is None or listed.id in wanted)
+            and (rate := decode.funding_from_rates(row, listed, now, prices.get(row.market_id))) is not None
         ]
 
     @hookimpl

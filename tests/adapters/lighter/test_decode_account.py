@@ -164,6 +164,14 @@ def test_the_side_is_told_by_is_ask_alone():
     assert order(side="", is_ask=False).side is Side.BUY
 
 
+@pytest.mark.parametrize("name", ["is_ask", "time_in_force"])
+def test_an_order_that_does_not_say_its_side_is_refused(name):
+    """The contract requires both fields; a default would make a buy of it, and one that stands for ever."""
+    row = {key: value for key, value in ORDER.items() if key != name}
+    with pytest.raises(DecodeError, match=name):
+        read(schema.Order, row)
+
+
 def test_times_in_seconds_read_as_those_in_milliseconds():
     """Deployments differ."""
     assert order(created_at=1798999401).created_at == datetime(2027, 1, 3, 18, 3, 21, tzinfo=UTC)

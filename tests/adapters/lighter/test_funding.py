@@ -80,6 +80,15 @@ def test_a_recorded_rate_keeps_its_digits(recorded):
     assert decode.funding_from_rates(row, ETH, NOW, None).value == D("0.00001199999999999999875")
 
 
+@pytest.mark.parametrize("rate", ["", None])
+def test_a_market_without_a_rate_has_none_and_costs_the_others_nothing(rate):
+    """Neither 0 nor an error: the other rows of the answer are read."""
+    rows = [{"market_id": 0, "exchange": "lighter", "rate": rate}, {"market_id": 1, "exchange": "lighter", "rate": 0.8}]
+    blank, whole = read(schema.FundingRates, {"funding_rates": rows}).funding_rates
+    assert decode.funding_from_rates(blank, ETH, NOW, None) is None
+    assert decode.funding_from_rates(whole, ETH, NOW, None).value == D("0.1")
+
+
 def test_the_direction_is_the_sign():
     """Longs pay where it says long: positive."""
     rates = [

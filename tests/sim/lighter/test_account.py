@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 
+from perpkit.sim.accounts import MarginMode
 from perpkit.sim.markets import SystemStatus
 from perpkit.sim.venues.lighter import LocalLighter, Settings
 from perpkit.sim.venues.lighter.config import TIERS
@@ -205,6 +206,21 @@ async def test_leverage_is_a_fraction_with_the_market_s_as_its_least(trader, quo
     await trader.cancel(client)
     await trader.leverage(500, mode=1)
     assert (await account_of(trader))["positions"][0]["margin_mode"] == 1
+
+
+async def test_leverage_chosen_by_the_back_door_is_shown_and_kept(sim, trader):
+    """Eightfold isolated is 12.50 percent, in a market never traded; a market listed later changes nothing of it."""
+    sim.exchange.set_margin(str(trader.index), "SOL", leverage=D(8), mode=MarginMode.ISOLATED)
+    assert [(row["symbol"], row["initial_margin_fraction"]) for row in (await account_of(trader))["positions"]] == [
+        ("SOL", "12.50")
+    ]
+    sim.control.list_market("NEW", like="SOL")
+    shown = (await account_of(trader))["positions"]
+    assert [(row["symbol"], row["initial_margin_fraction"], row["margin_mode"]) for row in shown] == [
+        ("SOL", "12.50", 1)
+    ]
+    assert sim.exchange.margin_setting(str(trader.index), "SOL").leverage == 8
+    assert sim.exchange.margin_setting(str(trader.index), "NEW").leverage == 20
 
 
 async def test_a_market_s_least_fraction_is_everybody_s(sim, trader):

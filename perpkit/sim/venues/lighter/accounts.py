@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from decimal import Decimal
 
 from perpkit.crypto.ecgfp5 import ORDER, PublicKey, public_key
 from perpkit.sim.clock import Scheduled
@@ -113,8 +114,10 @@ class Account:
     tier: Tier
     created_s: int
     keys: dict[int, ApiKey] = field(default_factory=dict)
-    fractions: dict[int, int] = field(default_factory=dict)
-    """Initial margin fractions that were chosen, by market id."""
+    chosen: set[int] = field(default_factory=set)
+    """Markets in which it chose its initial margin fraction by a transaction; the exchange has the figure."""
+    given_leverage: dict[str, Decimal] = field(default_factory=dict)
+    """What the market's default gave it, by symbol."""
     cancel_all_ms: int = 0
     cancel_all_timer: Scheduled | None = None
 

@@ -386,7 +386,7 @@ class Sequencer:
         def work() -> Event:
             leverage = divide(Decimal(FRACTION_UNIT), Decimal(fraction))
             exchange.set_margin(account.id, listing.symbol, leverage=leverage, mode=wanted)
-            account.fractions[listing.market_id] = fraction
+            account.chosen.add(listing.market_id)
             return {"a": account.index, "m": listing.market_id, "imf": fraction, "mm": mode, "ae": ""}
 
         return work

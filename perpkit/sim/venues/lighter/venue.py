@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from decimal import Decimal
 
+from perpkit.sim.accounts import MarginMode
 from perpkit.sim.exchange import Exchange
 from perpkit.sim.markets import FeeRates, MarketStatus
 from perpkit.sim.money import divide
@@ -119,19 +120,35 @@ class Venue:
             return
         self._margins_version = self.exchange.listing_version
         for listing in self.perps():
-            if self.exchange.market(listing.symbol).status is MarketStatus.SETTLED:
-                continue
-            for account in self.registry.all():
-                fraction = account.fractions.get(listing.market_id, listing.default_fraction)
-                leverage = divide(Decimal(FRACTION_UNIT), Decimal(max(fraction, listing.min_fraction)))
-                if self.exchange.margin_setting(account.id, listing.symbol).leverage != leverage:
-                    # An account that can't carry the change keeps what it has.
-                    with suppress(RequestRefusedError):
-                        self.exchange.set_margin(account.id, listing.symbol, leverage=leverage)
+            if self.exchange.market(listing.symbol).status is not MarketStatus.SETTLED:
+                for account in self.registry.all():
+                    self._keep_margin(account, listing)
+
+    def _keep_margin(self, account: Account, listing: Listing) -> None:
+        spec, setting = self.exchange.market(listing.symbol), self.exchange.margin_setting(account.id, listing.symbol)
+        given = account.given_leverage.get(listing.symbol, spec.max_leverage)
+        if listing.market_id in account.chosen or setting.leverage != given:
+            fraction = self.fraction(account, listing)
+            if fraction >= listing.min_fraction:
+                return
+        else:
+            fraction = listing.default_fraction
+        leverage = divide(Decimal(FRACTION_UNIT), Decimal(max(fraction, listing.min_fraction)))
+        account.given_leverage[listing.symbol] = leverage
+        # An account that can't carry the change keeps what it has.
+        with suppress(RequestRefusedError):
+            self.exchange.set_margin(account.id, listing.symbol, leverage=leverage)
 
     def fraction(self, account: Account, listing: Listing) -> int:
         """Return the initial margin fraction that an account has in a market, in ten-thousandths."""
-        return account.fractions.get(listing.market_id, listing.default_fraction)
+        leverage = self.exchange.margin_setting(account.id, listing.symbol).leverage
+        return int(divide(Decimal(FRACTION_UNIT), leverage).to_integral_value())
+
+    def chose_margin(self, account: Account, listing: Listing) -> bool:
+        """Tell whether an account has a setting of its own in a market: a fraction, or isolated margin."""
+        setting = self.exchange.margin_setting(account.id, listing.symbol)
+        is_given = setting.leverage == account.given_leverage.get(listing.symbol)
+        return listing.market_id in account.chosen or not is_given or setting.mode is MarginMode.ISOLATED
 
     # --- what -----------------------------------------------------------------------------------------------------
 

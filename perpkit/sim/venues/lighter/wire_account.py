@@ -71,7 +71,7 @@ def position_rows(venue: Venue, account: Account, *, active_only: bool = False) 
     for listing in venue.perps():
         position = held.get(listing.symbol)
         is_open = position is not None and position.size != 0
-        touched = position is not None or listing.symbol in ordered or listing.market_id in account.fractions
+        touched = position is not None or listing.symbol in ordered or venue.chose_margin(account, listing)
         if is_open or (touched and not active_only):
             rows.append(position_row(venue, account, listing, position))
     return rows
