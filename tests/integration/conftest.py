@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -121,6 +122,24 @@ class Listener:
 def listen() -> type[Listener]:
     """``async with listen(venue, "orders", "fills") as heard``: begun once the stream is live."""
     return Listener
+
+
+@pytest.fixture
+def logged(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    """Every record of every logger, the HTTP library's and the event loop's among them."""
+    caplog.set_level(logging.DEBUG)
+    for name in ("asyncio", "aiohttp", "aiohttp.client", "aiohttp.websocket", "perpkit"):
+        caplog.set_level(logging.DEBUG, logger=name)
+    return caplog
+
+
+@pytest.fixture
+async def debug_loop() -> AsyncIterator[None]:
+    """The event loop says more in debug mode: it names slow and unawaited things by their repr."""
+    loop = asyncio.get_running_loop()
+    loop.set_debug(True)
+    yield
+    loop.set_debug(False)
 
 
 async def eventually(met: Callable[[], Any], what: str) -> Any:

@@ -6,9 +6,6 @@ every logger at every level, reprs, errors with their arguments and causes, reco
 from __future__ import annotations
 
 import asyncio
-import logging
-import pickle
-import traceback
 
 import pytest
 
@@ -16,6 +13,7 @@ import perpkit
 from perpkit.core.errors import PerpkitError
 from perpkit.core.middleware.metrics import Metrics
 from perpkit.core.models import OrderRef
+from tests.integration.canaries import check, check_log, everything_inside, words_of
 from tests.integration.conftest import BTC
 from tests.integration.helpers import SHORT, intent, patiently, true_orders
 
@@ -61,70 +59,6 @@ def canaries(local):
     return Canaries(local)
 
 
-@pytest.fixture
-def logged(caplog):
-    """Every record of every logger, the HTTP library's and the event loop's among them."""
-    caplog.set_level(logging.DEBUG)
-    for name in ("asyncio", "aiohttp", "aiohttp.client", "aiohttp.websocket", "perpkit"):
-        caplog.set_level(logging.DEBUG, logger=name)
-    return caplog
-
-
-@pytest.fixture
-async def debug_loop():
-    """The event loop says more in debug mode: it names slow and unawaited things by their repr."""
-    loop = asyncio.get_running_loop()
-    loop.set_debug(True)
-    yield
-    loop.set_debug(False)
-
-
-def _words_of(error: BaseException) -> dict[str, str]:
-    """Return all that an error shows: itself, its arguments and fields, its causes and traceback, and its pickle."""
-    name = type(error).__name__
-    words = {
-        f"str({name})": str(error),
-        f"repr({name})": repr(error),
-        f"args of {name}": repr(error.args),
-        f"fields of {name}": repr(vars(error)),
-        f"traceback of {name}": "".join(traceback.format_exception(error)),
-    }
-    if isinstance(error, PerpkitError):
-        words[f"pickle of {name}"] = repr(pickle.dumps(error))
-    for inner in (error.__cause__, error.__context__):
-        if inner is not None:
-            words |= _words_of(inner)
-    # What tools that print local variables would show of our own objects.
-    trace = error.__traceback__
-    while trace is not None:
-        code = trace.tb_frame.f_code
-        for variable, value in trace.tb_frame.f_locals.items():
-            if "/sim/" not in code.co_filename and _is_ours(value):
-                words[f"variable {variable} of {code.co_qualname}"] = repr(value)
-        trace = trace.tb_next
-    return words
-
-
-def _is_ours(value: object) -> bool:
-    """Tell whether a value's repr is this library's to mind."""
-    return type(value).__module__.startswith("perpkit.")
-
-
-def _check(canaries, words: list[str] | dict[str, str], where: str) -> None:
-    for place, text in words.items() if isinstance(words, dict) else enumerate(words):
-        seen = canaries.found_in(text)
-        assert seen is None, f"{where} shows the {seen} ({place})"
-
-
-def _check_log(canaries, logged) -> None:
-    assert logged.records, "nothing was logged: this proves nothing"
-    for record in logged.records:
-        parts = {"text": record.getMessage(), "arguments": repr(record.args), "fields": repr(record.__dict__)}
-        if record.exc_info and record.exc_info[1] is not None:
-            parts |= _words_of(record.exc_info[1])
-        _check(canaries, parts, f"a record of {record.name}")
-
-
 KINDS = ["private_key", "subkey", "readonly_token"]
 
 
@@ -157,31 +91,12 @@ async def test_an_ordinary_session_shows_no_secret(  # noqa: PLR0917 - fixtures
     await venue.check_health()
     shown = [repr(venue), repr(vars(venue)), repr(venue.description), str(venue), f"{venue._context}"]
     await venue.close()
-    _check(canaries, [*shown, repr(vars(venue))], "the venue")
-    _check(canaries, [repr(each) for each in heard.events], "an event")
-    _check(canaries, [repr(metrics.snapshot())], "the measurements")
+    check(canaries, [*shown, repr(vars(venue))], "the venue")
+    check(canaries, [repr(each) for each in heard.events], "an event")
+    check(canaries, [repr(metrics.snapshot())], "the measurements")
     assert len(recordings) > 5
-    _check(canaries, [repr(each) for each in recordings], "a recording")
-    _check_log(canaries, logged)
-
-
-def _everything_inside(root: object, most: int = 100_000) -> list[object]:
-    """Walk through our own objects, whatever holds them."""
-    seen: dict[int, object] = {}
-    todo = [root]
-    while todo and len(seen) < most:
-        value = todo.pop()
-        if id(value) in seen:
-            continue
-        seen[id(value)] = value
-        if isinstance(value, dict):
-            todo += value.values()
-        elif isinstance(value, list | tuple | set | frozenset):
-            todo += value
-        elif _is_ours(value):
-            todo += vars(value).values() if hasattr(value, "__dict__") else ()
-            todo += [getattr(value, name) for name in getattr(type(value), "__slots__", ()) if hasattr(value, name)]
-    return [value for value in seen.values() if _is_ours(value)]
+    check(canaries, [repr(each) for each in recordings], "a recording")
+    check_log(canaries, logged)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -192,10 +107,10 @@ async def test_no_object_of_ours_shows_a_secret_in_its_repr(local, open_on, cana
     if kind != "readonly_token":
         await venue.place_order(intent())
     plugins = [plugin for _, plugin in venue._manager.list_name_plugin()]
-    found = _everything_inside([venue, plugins])
+    found = everything_inside([venue, plugins])
     assert len(found) > 20
     for value in found:
-        _check(canaries, [repr(value), str(value)], f"a {type(value).__name__}")
+        check(canaries, [repr(value), str(value)], f"a {type(value).__name__}")
 
 
 FAULTS = {
@@ -234,9 +149,9 @@ async def test_no_error_shows_a_secret_even_where_the_answer_echoes_them(  # noq
     local.control.inject(match=path, times=None, **fault)
     with pytest.raises(PerpkitError) as caught:
         await patiently(local, venue.place_order(intent()))
-    _check(canaries, _words_of(caught.value), f"{type(caught.value).__name__}")
-    _check(canaries, [repr(each) for each in recordings], "a recording")
-    _check_log(canaries, logged)
+    check(canaries, words_of(caught.value), f"{type(caught.value).__name__}")
+    check(canaries, [repr(each) for each in recordings], "a recording")
+    check_log(canaries, logged)
     assert len(true_orders(local)) <= 1
 
 
@@ -255,10 +170,10 @@ async def test_a_refused_stream_shows_no_secret(local, open_on, canaries, logged
                     if isinstance(event, perpkit.StreamStatus) and event.state == "live":
                         break
         except PerpkitError as error:
-            said += _words_of(error).values()
+            said += words_of(error).values()
     assert said
-    _check(canaries, said, "the stream")
-    _check_log(canaries, logged)
+    check(canaries, said, "the stream")
+    check_log(canaries, logged)
 
 
 async def test_a_wrong_secret_is_not_shown_either(local, canaries, tmp_path):
@@ -282,7 +197,7 @@ async def test_a_wrong_secret_is_not_shown_either(local, canaries, tmp_path):
     ):
         with pytest.raises(PerpkitError) as caught:
             perpkit.open_venue("paradex", "local", rest_url=local.url, environ={}, **given)
-        _check(canaries, _words_of(caught.value), f"the refusal of {sorted(given)}")
+        check(canaries, words_of(caught.value), f"the refusal of {sorted(given)}")
         # A validator's own error abbreviates what it was given, which the watch would not see.
         assert type(caught.value.__context__).__name__ != "ValidationError"
 
@@ -300,7 +215,7 @@ async def test_the_wire_is_recorded_with_everything_but_the_secrets(local, open_
     signed_in = next(each for each in recordings if getattr(each, "path", "").startswith("/auth/"))
     assert dict(signed_in.headers)["PARADEX-STARKNET-SIGNATURE"] == "***"
     await venue.cancel_order(OrderRef(market_id=f"{BTC}@paradex", venue_order_id=order.venue_order_id))
-    _check(canaries, [repr(each) for each in recordings], "a recording")
+    check(canaries, [repr(each) for each in recordings], "a recording")
 
 
 def test_the_canaries_are_found_where_they_are():

@@ -23,6 +23,7 @@ from perpkit.core.clock import EPOCH
 from perpkit.core.context import VenueContext
 from perpkit.core.errors import AuthError, CredentialsError
 from perpkit.core.transport.http import HttpTimeouts
+from perpkit.core.transport.redact import Secret
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +60,9 @@ class Session:
         self._context = context
         self.settings = settings
         self.credentials = credentials
-        context.redactor.add(credentials.token, *credentials.keys.values())
+        context.redactor.add(*credentials.keys.values())
+        if credentials.token is not None:
+            context.redactor.add(Secret(credentials.token.reveal().rpartition(":")[2]))
         host = urlsplit(settings.rest_base).netloc
         account = credentials.account_index if credentials.account_index is not None else credentials.l1_address
         self.limiter = context.limiter(

@@ -67,7 +67,8 @@ class TokenKeeper:
                     self._was_refused = False
                 deadline = self._now() + endpoints.TOKEN_LIFE
                 token = Secret(await self._make(to_ms(deadline) // 1000))
-                self._redactor.rotate("lighter auth token", token)
+                # Its last part is what opens the account, wherever else the rest of it is written.
+                self._redactor.rotate("lighter auth token", token.reveal().rpartition(":")[2])
                 self._token, self._deadline = token, deadline
             return self._token
 
