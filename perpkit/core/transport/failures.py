@@ -85,8 +85,16 @@ FAILURES: dict[type[BaseException], Failure] = {
     **{getattr(client_exceptions, name): kind for name, kind in _BY_NAME.items() if hasattr(client_exceptions, name)},
     asyncio.TimeoutError: Failure.SLOW,
     OSError: Failure.BROKEN,
+    AssertionError: Failure.BROKEN,
 }
 """OSError and TimeoutError are what the library lets through from asyncio and the TLS layer."""
+
+LIBRARY_ERRORS = (aiohttp.ClientError, TimeoutError, OSError, AssertionError)
+"""
+What may come out of the library while it connects, writes or waits for an answer. It asserts, without a word, that a
+connection is still there: one that is lost between a handshake's answer and its use ends in a bare AssertionError
+(``ClientSession._ws_connect``, aiohttp 3.14).
+"""
 
 
 def translate(exc: BaseException, *, sent: bool, redactor: Redactor, **context: Any) -> PerpkitError:

@@ -30,7 +30,7 @@ from perpkit.core.errors import (
     PerpkitError,
 )
 from perpkit.core.transport import retry as retries
-from perpkit.core.transport.failures import check_endpoint, send_once, translate
+from perpkit.core.transport.failures import LIBRARY_ERRORS, check_endpoint, send_once, translate
 from perpkit.core.transport.ratelimit import Priority, RateLimiter
 from perpkit.core.transport.recorder import Record, Recorder, ReplyRecord, RequestRecord
 from perpkit.core.transport.redact import Redactor
@@ -305,7 +305,7 @@ class HttpClient:
                 trace_request_ctx=attempt,
             ) as response:
                 body = await self._read(response, call)
-        except (aiohttp.ClientError, TimeoutError, OSError) as exc:
+        except LIBRARY_ERRORS as exc:
             raise translate(exc, sent=attempt.sent, redactor=self._redactor, **call.context) from exc
         finally:
             if attempt.sent:

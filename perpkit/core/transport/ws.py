@@ -20,7 +20,7 @@ import aiohttp
 
 from perpkit.core.clock import Clock, SystemClock
 from perpkit.core.errors import ConnectionLostError, HandshakeRefusedError, NotSentError
-from perpkit.core.transport.failures import check_endpoint, send_once, translate
+from perpkit.core.transport.failures import LIBRARY_ERRORS, check_endpoint, send_once, translate
 from perpkit.core.transport.http import parse_retry_after
 from perpkit.core.transport.ratelimit import RateLimiter
 from perpkit.core.transport.recorder import Direction, FrameRecord, Recorder
@@ -176,7 +176,7 @@ class WebSocketConnection:
                 retry_after=after,
                 **context,
             ) from exc
-        except (aiohttp.ClientError, TimeoutError, OSError) as exc:
+        except LIBRARY_ERRORS as exc:
             await session.close()
             # No frame can have been sent on a connection that was never there.
             raise translate(exc, sent=False, redactor=redactor, **context) from exc

@@ -11,6 +11,7 @@ import ssl
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+import aiohttp
 import pytest
 from aiohttp import web
 
@@ -433,6 +434,27 @@ async def test_a_connection_is_kept_and_warm() -> None:
         (kept,) = http._session.connector._conns.values()
         sock = kept[0][0].transport.get_extra_info("socket")
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+@pytest.mark.parametrize(("is_sent", "error"), [(False, ConnectError), (True, ConnectionLostError)])
+async def test_what_the_library_asserts_is_a_broken_connection(
+    monkeypatch: pytest.MonkeyPatch, is_sent: bool, error: type[PerpkitError]
+) -> None:
+    """It asserts without words that its connection is still there; before and after sending are told apart."""
+
+    async def send(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+        if is_sent:
+            await handler(request)
+        raise AssertionError
+
+    async def serve(peer: Peer) -> None:
+        await peer.read_request()
+        await peer.write(answer(b"{}"))
+
+    monkeypatch.setattr("perpkit.core.transport.http.send_once", send)
+    async with raw_server(serve) as server, client(server.url) as http:
+        with pytest.raises(error, match="AssertionError"):
+            await command(http)
 
 
 async def test_a_read_is_tried_again_and_the_last_answer_returned() -> None:

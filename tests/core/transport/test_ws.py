@@ -11,6 +11,7 @@ import struct
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
+import aiohttp
 import pytest
 from aiohttp import WSMsgType, web
 
@@ -127,6 +128,23 @@ async def test_a_close_by_the_peer_ends_the_iteration_and_says_how(code: int) ->
         assert await collect(connection) == []
         with pytest.raises(NotSentError):
             await connection.send("late")
+
+
+async def test_a_connection_lost_right_after_the_handshake_is_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library finds it gone when it takes it over, and says so with a bare AssertionError; it becomes ours."""
+
+    async def refuse(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+        response = await handler(request)
+        connection = response.connection
+        assert connection is not None
+        await until(lambda: connection.transport is None)
+        return response
+
+    monkeypatch.setattr("perpkit.core.transport.ws._refuse_redirect", refuse)
+    async with raw_server(shake_hands) as server:
+        with pytest.raises(ConnectError, match="nothing was sent") as failure:
+            await connect(server.url)
+    assert isinstance(failure.value.__cause__, AssertionError)
 
 
 async def test_a_close_frame_without_a_code_is_1005() -> None:
