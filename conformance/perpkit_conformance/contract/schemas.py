@@ -44,8 +44,10 @@ class Schemas:
         if "$ref" in schema:
             return self._named(schema["$ref"])
         resolved: dict[str, Any] = {}
-        for part in schema.get("allOf", ()):
-            resolved = _merged(resolved, self.resolve(part))
+        parts = schema.get("allOf", ())
+        for part in parts:
+            if "if" not in part:
+                resolved = _merged(resolved, self.resolve(part))
         resolved = _merged(resolved, {key: value for key, value in schema.items() if key not in _LEFT_OUT})
         for key in ("anyOf", "oneOf"):
             if key in resolved:
@@ -58,9 +60,20 @@ class Schemas:
             # Some generators put the enum of a list's items beside the list.
             if resolved.get("type") == "array" and "enum" in resolved:
                 resolved["items"] = {**resolved["items"], "enum": resolved.pop("enum")}
+        if conditions := [self._followed(part) for part in parts if "if" in part]:
+            # Each stands for itself: merged, the one's `if` would decide over another's `else`.
+            resolved["allOf"] = [*resolved.get("allOf", ()), *conditions]
         if schema.get("nullable") is True:
             return {"anyOf": [resolved, {"type": "null"}]}
         return resolved
+
+    def _followed(self, node: Any) -> Any:
+        """Return a condition with its references followed; what it does not name it does not speak of."""
+        if isinstance(node, Mapping):
+            if "$ref" in node:
+                return self.resolve(node)
+            return {key: self._followed(value) for key, value in node.items()}
+        return [self._followed(each) for each in node] if isinstance(node, list) else node
 
     def _named(self, reference: str) -> dict[str, Any]:
         if reference in self._resolving:
@@ -85,6 +98,8 @@ def _merged(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
         merged["properties"] = {**below["properties"], **above["properties"]}
     if "required" in below and "required" in above:
         merged["required"] = [*below["required"], *above["required"]]
+    if "allOf" in below and "allOf" in above:
+        merged["allOf"] = [*below["allOf"], *above["allOf"]]
     return merged
 
 
