@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -204,6 +204,16 @@ class VenueProfile(ABC):
     def wrong_environment(self, local: LocalVenue) -> Mapping[str, Any] | None:
         """Return settings that are well formed and belong to another environment; None where that can't be."""
         return None
+
+    def option_orders(self, price: Callable[[str], str]) -> Mapping[str, Mapping[str, Any]]:
+        """
+        Return orders with the venue's own options, by what they are: fields of an intent to buy, or of another side.
+        The account is long when they are sent, and each is canceled before the next.
+
+        Args:
+            price: Gives a share of the index, on the market's tick, as text.
+        """
+        return {}
 
     def row_names(self, symbol: str) -> tuple[object, ...]:
         """Return by what a row of an answer says of which market it is: the venue's symbol, or a number of it."""

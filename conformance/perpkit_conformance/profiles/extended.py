@@ -5,7 +5,7 @@ REST rules are the project's own description of it, which names the source of ea
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -25,6 +25,7 @@ from perpkit.core.errors import (
     UnknownMarketError,
     VenueUnavailableError,
 )
+from perpkit.core.models import OrderType, Side
 from perpkit.sim.clock import SimClock
 from perpkit.sim.venues.extended import LocalExtended, Settings
 from perpkit.sim.venues.extended.listing import LISTINGS
@@ -32,6 +33,10 @@ from perpkit_conformance.contract import Contract, OpenApi, UrlStreams, load_yam
 from perpkit_conformance.profile import DEPOSIT, LocalVenue, VenueProfile
 
 _INDEX = {"BTC-USD": Decimal(84021)}
+_STEPS: Mapping[str, Mapping[str, Any]] = {
+    # Size times price does not always scale without a rest here, so that which way a side is rounded is seen.
+    "SOL-USD": {"step_size": Decimal("0.00001"), "synthetic_resolution": 100_000},
+}
 _CONTRACT = Path(local_extended.__file__).parent / "contract" / "extended.openapi.yaml"
 
 
@@ -183,6 +188,7 @@ class ExtendedProfile(VenueProfile):
                 each,
                 index_price=_INDEX.get(each.symbol, each.index_price),
                 max_position_value=each.max_position_value * 10,
+                **_STEPS.get(each.symbol, {}),
             )
             for each in LISTINGS
         ]
@@ -248,6 +254,32 @@ class ExtendedProfile(VenueProfile):
             **dict.fromkeys(("1010", "1011", "1012"), VenueUnavailableError),
             **dict.fromkeys(("1101", "1120", "1126", "1128", "1134", "1140"), OrderRejectedError),
             "1142": OrderNotFoundError,
+        }
+
+    def option_orders(self, price: Callable[[str], str]) -> Mapping[str, Mapping[str, Any]]:
+        """Return orders with legs, each of which has a signature of its own, and one for the whole position."""
+        legs: dict[str, Any] = {
+            "take_profit_trigger": price("1.1"),
+            "take_profit_price": price("1.09"),
+            "stop_loss_trigger": price("0.9"),
+            "stop_loss_kind": "last",
+        }
+        closing = {"side": Side.SELL, "reduce_only": True, "options": {"for_position": True}}
+        return {
+            "both legs": {"options": legs},
+            "legs for the position": {"options": {**legs, "for_position": True}},
+            "a stop for the position": {
+                **closing,
+                "type": OrderType.STOP_MARKET,
+                "trigger_price": Decimal(price("0.9")),
+            },
+            "a profit taken of the position": {
+                **closing,
+                "type": OrderType.TAKE_PROFIT_LIMIT,
+                "trigger_price": Decimal(price("1.1")),
+                "price": Decimal(price("1.09")),
+            },
+            "no trades with the wallet's other accounts": {"options": {"self_trade_protection": "client"}},
         }
 
     def hurry(self, limit: timedelta) -> dict[str, Any]:

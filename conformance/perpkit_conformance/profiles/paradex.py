@@ -5,7 +5,7 @@ documentation says beyond it laid over.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from decimal import Decimal
 from functools import cache
@@ -23,6 +23,7 @@ from perpkit.core.errors import (
     UnknownMarketError,
     VenueUnavailableError,
 )
+from perpkit.core.models import OrderType, Side
 from perpkit.sim.clock import SimClock
 from perpkit.sim.venues.paradex import LocalParadex
 from perpkit_conformance.contract import Contract, JsonRpc, OpenApi, load_json, load_yaml, overlay
@@ -214,6 +215,15 @@ class ParadexProfile(VenueProfile):
     def hurry(self, limit: timedelta) -> dict[str, Any]:
         """Return the plugin's own bound on a request."""
         return {"request_timeout": limit}
+
+    def option_orders(self, price: Callable[[str], str]) -> Mapping[str, Mapping[str, Any]]:
+        """Return orders with options that any account may use: RPI is for those that the venue lets, and so on."""
+        stop = {"side": Side.SELL, "type": OrderType.STOP_MARKET, "trigger_price": Decimal(price("0.9"))}
+        return {
+            "entered by hand": {"options": {"interactive": True}},
+            "a stop of the position": {**stop, "reduce_only": True, "options": {"stop_loss": True}},
+            "a stop that fires below": {**stop, "options": {"trigger_condition": "below"}},
+        }
 
     def live_settings(self, environment: str, environ: Mapping[str, str]) -> dict[str, Any] | None:
         """Return the settings where credentials are among the environment variables."""

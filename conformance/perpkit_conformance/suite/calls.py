@@ -8,7 +8,16 @@ from decimal import Decimal
 from typing import Any
 
 from perpkit.core.errors import PerpkitError
-from perpkit.core.models import FundingAccrual, MarginMode, OrderIntent, OrderRef, Position, PositionMode, Side
+from perpkit.core.models import (
+    Balance,
+    FundingAccrual,
+    MarginMode,
+    OrderIntent,
+    OrderRef,
+    Position,
+    PositionMode,
+    Side,
+)
 from perpkit.core.venue import Venue
 from perpkit_conformance.target import Target
 
@@ -210,6 +219,14 @@ async def only_position(target: Target, venue: Venue) -> Position:
     came = await target.run(venue.fetch_positions())
     assert len(came) == 1, f"positions: the ledger has one, the plugin returned {came!r}"
     return came[0]
+
+
+async def settle_balance(target: Target, venue: Venue) -> Balance:
+    """Return the balance of the collateral, as the plugin tells it."""
+    asset, came = target.profile.settle_asset, await target.run(venue.fetch_balances())
+    found = [each for each in came if each.asset == asset]
+    assert len(found) == 1, f"balances: the ledger has {asset}, the plugin returned {came!r}"
+    return found[0]
 
 
 def a_life(target: Target) -> None:

@@ -14,8 +14,9 @@ from perpkit.core.venue import Venue
 from perpkit.sim.faults import FaultAction
 from perpkit.sim.orders import OrderRequest, OrderType
 from perpkit_conformance.claims import claims_of
+from perpkit_conformance.fixtures import prove
 from perpkit_conformance.suite.altering import name_of, recorded
-from perpkit_conformance.suite.calls import a_life, is_continuous, nearest, only_position
+from perpkit_conformance.suite.calls import a_life, is_continuous, nearest, only_position, settle_balance
 from perpkit_conformance.suite.comparing import Findings, figures
 from perpkit_conformance.suite.histories import History
 from perpkit_conformance.target import Target, Watch
@@ -25,10 +26,6 @@ _HOUR = timedelta(hours=1)
 
 def _markets(target: Target) -> list[str]:
     return list(target.profile.markets)
-
-
-async def _balances(target: Target, venue: Venue) -> dict[str, Balance]:
-    return {each.asset: each for each in await target.run(venue.fetch_balances())}
 
 
 # Balances
@@ -92,7 +89,7 @@ async def test_isolated_margin_is_counted_once(target: Target, venue: Venue) -> 
     target.control.exchange.set_margin(truth.account_id, target.symbol, leverage=Decimal(4), mode=MarginMode.ISOLATED)
     target.submit(Side.BUY, "0.3")
     assert truth.summary().isolated_margin > 0
-    balance = (await _balances(target, venue))[target.profile.settle_asset]
+    balance = await settle_balance(target, venue)
     account = await target.run(venue.fetch_account())
     with Findings(target) as found:
         found.equal("total", balance.total, truth.summary().cash)
@@ -143,7 +140,7 @@ async def test_negative_figures_stay_negative(target: Target, venue: Venue) -> N
     summary = truth.summary()
     assert summary.free_collateral < 0 < summary.equity - summary.maintenance_margin, "the test's own arithmetic"
     account = await target.run(venue.fetch_account())
-    balance = (await _balances(target, venue))[target.profile.settle_asset]
+    balance = await settle_balance(target, venue)
     with Findings(target) as found:
         found.equal("free_collateral", account.free_collateral, summary.free_collateral)
         found.field(balance, "available", summary.free_collateral, "balance")
@@ -192,7 +189,7 @@ async def test_the_last_balance_of_the_stream_is_the_ledgers(target: Target, ven
             return next((each for each in reversed(watch.of(Balance)) if each.asset == settle), None)
 
         await target.breathe(20)
-        fetched = (await _balances(target, venue))[settle]
+        fetched = await settle_balance(target, venue)
         streamed = last()
         assert streamed is not None, f"no balance of {settle} came from the stream; {history}"
         with Findings(target) as found:
@@ -446,7 +443,9 @@ async def test_the_stream_follows_a_flip(target: Target, venue: Venue) -> None:
 
 @pytest.mark.rule("leverage-is-the-accounts-own")
 @pytest.mark.needs("fetch_leverage")
-async def test_leverage_and_mode_are_the_accounts_setting(target: Target, venue: Venue) -> None:
+async def test_leverage_and_mode_are_the_accounts_setting(
+    request: pytest.FixtureRequest, target: Target, venue: Venue
+) -> None:
     """What the account chose comes back, for each market its own, and not the market's maximum."""
     truth, chosen = target.truth(), zip(_markets(target), (4, 8, 2, 5), strict=False)
     for market, leverage in chosen:
@@ -454,6 +453,7 @@ async def test_leverage_and_mode_are_the_accounts_setting(target: Target, venue:
     with Findings(target) as found:
         for market in _markets(target):
             came, true = await target.run(venue.fetch_leverage(market)), truth.margin(target.symbol_of(market))
+            prove(request, f"margin_mode:{true.mode}")
             found.equal(f"{market}: market_id", came.market_id, target.id_of(target.symbol_of(market)))
             found.fields(came, {"leverage": true.leverage, "margin_mode": true.mode}, market)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
+from typing import Any
 
 import pytest
 
@@ -17,7 +19,7 @@ from perpkit.sim.faults import FaultAction
 from perpkit.sim.markets import FeeRates
 from perpkit.sim.orders import CloseReason
 from perpkit_conformance.suite.altering import name_of, recorded
-from perpkit_conformance.suite.calls import Caller, a_life, nearest
+from perpkit_conformance.suite.calls import Caller, a_life, nearest, settle_balance
 from perpkit_conformance.suite.comparing import Findings, figures
 from perpkit_conformance.suite.histories import History
 from perpkit_conformance.suite.trading import Trader
@@ -182,6 +184,23 @@ async def test_fees_have_the_ledgers_sign(target: Target, venue: Venue, rates: t
             for fill in came:
                 rate = maker if fill.liquidity is Liquidity.MAKER else taker
                 found.equal(f"{what} fee of {fill.fill_id}", fill.fee, fill.price * fill.size * rate, "rate x notional")
+
+
+@pytest.mark.rule("fees-are-the-ledgers")
+@pytest.mark.needs("place_order", "order_type:market")
+@pytest.mark.parametrize(("maker", "taker"), [("0.0004", "0.0009"), ("0.00005", "0.0001")], ids=["dearer", "cheaper"])
+async def test_an_order_costs_what_the_account_pays(target: Target, venue: Venue, maker: str, taker: str) -> None:
+    """Where a fee is a part of what is signed, it is the account's own: its orders are taken, whatever it pays."""
+    rates = FeeRates(maker=Decimal(maker), taker=Decimal(taker))
+    target.control.exchange.set_fee_rates(target.truth().account_id, rates)
+    target.quote()
+    caller = Caller(target, venue)
+    kinds: tuple[dict[str, Any], ...] = ({"type": OrderType.MARKET, "price": None}, {"post_only": True})
+    for fields in kinds:
+        came = await caller.attempt(partial(venue.place_order, await caller.intent(**fields)))
+        assert isinstance(came, Order), f"the account pays {maker} and {taker}; its order came to {came!r}"
+    fees = {each.id: each.price * each.size * rates.taker for each in target.truth().fills()}
+    assert {each.fill_id: each.fee for each in await target.run(venue.fetch_fills())} == fees
 
 
 def _as_maker_and_taker(target: Target) -> None:
@@ -426,8 +445,7 @@ async def test_fills_fees_and_funding_make_the_balance(target: Target, venue: Ve
     fills = await target.run(venue.fetch_fills())
     payments = await target.run(venue.fetch_funding_payments())
     positions = await target.run(venue.fetch_positions())
-    settle = target.profile.settle_asset
-    balance = next(each.total for each in await target.run(venue.fetch_balances()) if each.asset == settle)
+    balance = (await settle_balance(target, venue)).total
     moved = sum((each.amount if each.incoming else -each.amount for each in target.truth().transfers()), Decimal(0))
     fees = sum((each.fee for each in fills), Decimal(0))
     funding = sum((each.amount for each in payments), Decimal(0))

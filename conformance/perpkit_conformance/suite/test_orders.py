@@ -23,10 +23,13 @@ from perpkit.core.models import (
     Side,
     TimeInForce,
 )
+from perpkit.core.quantize import plain
 from perpkit.core.venue import Venue
 from perpkit.sim import orders as exchange
 from perpkit.sim.orders import CloseReason, OrderState
 from perpkit_conformance.fixtures import has, offered, published, require
+from perpkit_conformance.outcomes import Outcome
+from perpkit_conformance.plugin import gap
 from perpkit_conformance.suite.trading import CLOSED, Trader, an_id, assert_same, differences
 from perpkit_conformance.target import Target
 
@@ -102,6 +105,24 @@ async def test_an_order_for_now_that_finds_too_little_never_rests(
 
 
 @pytest.mark.rule("order-types-take-effect")
+@pytest.mark.needs("cancel_all_orders")
+async def test_the_venues_own_options_are_taken(request: pytest.FixtureRequest, target: Target, trader: Trader) -> None:
+    """Orders with them stand in the ledger, and went out in the form that the contract gives."""
+    if not trader.venue.capabilities.order_options:
+        gap(request.node, Outcome.NOT_OFFERED, "the plugin claims no order options of the venue's own")
+    target.submit(Side.BUY, trader.size(5000))
+    examples = target.profile.option_orders(lambda share: plain(trader.price(share)))
+    assert examples, "order options are claimed, and the profile's option_orders has no order with any"
+    for what, fields in examples.items():
+        came = await trader.attempt(trader.intent(**fields))
+        assert isinstance(came, Order), f"{what} ({fields}): came {came!r}"
+        assert not trader.true(came).is_closed, f"{what} ({fields}): the ledger has {trader.true(came)!r}"
+        await target.run(trader.venue.cancel_all_orders(trader.market))
+    breaches = target.breaches()
+    assert not breaches, "\n".join(map(str, breaches))
+
+
+@pytest.mark.rule("order-types-take-effect")
 @pytest.mark.needs("time_in_force:gtd")
 async def test_a_limited_life_ends_at_its_time(target: Target, trader: Trader) -> None:
     """GTD stands until its time, and is expired after it."""
@@ -163,6 +184,30 @@ async def test_a_trigger_waits_for_its_price_and_then_acts(
     truth = trader.true(order)
     assert truth.close_reason is CloseReason.FILLED, f"it should have traded when it woke; the ledger has {truth!r}"
     assert_same(await trader.fetch(order), truth, "fetch_order after it acted")
+
+
+_WATCHED = [pytest.param(each, id=each.value, marks=pytest.mark.needs(f"trigger:{each}")) for each in PriceKind]
+
+
+@pytest.mark.rule("order-types-take-effect")
+@pytest.mark.needs("order_type:stop_market")
+@pytest.mark.parametrize("watched", _WATCHED)
+async def test_a_trigger_watches_the_price_that_was_named(target: Target, trader: Trader, watched: PriceKind) -> None:
+    """It sleeps while every other price passes it, and wakes when its own does."""
+    exchange, beyond = target.control.exchange, trader.price("1.015")
+    prices = {PriceKind.INDEX: trader.index, PriceKind.MARK: exchange.mark_price(trader.symbol)}
+    fields = {"trigger_price": trader.price("1.01"), "trigger_kind": watched}
+    order = await trader.place(Side.BUY, type=OrderType.STOP_MARKET, **fields)
+    target.control.clear_liquidity()
+    for moved in (*(each for each in PriceKind if each is not watched), watched):
+        assert trader.true(order).state is OrderState.UNTRIGGERED, f"it watches {watched}; the ledger woke it before"
+        if moved is PriceKind.LAST:
+            trader.rest(Side.SELL, beyond, trader.size())
+            trader.trade(Side.BUY, trader.size())
+        else:
+            prices[moved] = beyond
+            exchange.set_price(trader.symbol, index=prices[PriceKind.INDEX], mark=prices[PriceKind.MARK])
+    assert trader.true(order).state is not OrderState.UNTRIGGERED, f"it watches {watched}, and that did not wake it"
 
 
 @pytest.mark.rule("order-types-take-effect")
