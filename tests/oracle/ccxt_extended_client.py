@@ -14,6 +14,7 @@ import time
 from typing import Any
 
 import ccxt.pro as ccxt
+import fast_stark_crypto
 
 SYMBOL, OTHER = "BTC/USDC:USDC", "ETH/USDC:USDC"
 TIMEOUT_S = 20
@@ -138,6 +139,34 @@ async def meet_traps(client: Any, paying: Any, seen: dict[str, Any]) -> None:
     seen["leverage"] = (await client.fetch_leverage(SYMBOL))["longLeverage"]
     since = client.milliseconds() - 60_000
     seen["funding_history_parameter"] = await refused(client.fetch_funding_history(SYMBOL, since=since))
+    seen["trap_23_same_hash"] = same_hashes(client)
+
+
+def same_hashes(client: Any) -> dict[str, bool]:
+    """Tell of one order, one transfer and one withdrawal whether ccxt hashes it as the venue's own library does."""
+    vault, other, amount, expires, salt, key = 500343, 500344, 25_000_000, 1_790_000_000, 31337, 0x4838C4ED
+    ours = {"collateralPosition": vault, "starkKey": hex(key), "expirationTimestamp": expires, "nonce": salt}
+    order = {"baseAssetId": "0x2", "baseAmount": 1000, "quoteAssetId": "0x1", "quoteAmount": -amount, **ours}
+    transfer = {"senderPositionId": vault, "receiverPositionId": other, "senderPublicKey": hex(key), "assetId": "0x1"}
+    withdrawal = {"recipient": "0x5", "positionId": vault, "collateralId": "0x1", "expiration": {"seconds": expires}}
+    theirs = {
+        "order": client.get_extended_order_msg_hash({**order, "feeAssetId": "0x1", "feeAmount": 7}),
+        "transfer": client.get_extended_transfer_msg_hash(
+            {**transfer, "amount": amount, "expirationTimestamp": expires, "nonce": salt}
+        ),
+        "withdrawal": client.get_extended_withdrawal_msg_hash({**withdrawal, "amount": amount, "salt": salt}, hex(key)),
+    }
+    end = (expires, salt, key, "Perpetuals", "v0", "SN_MAIN", "1")
+    venues = {
+        "order": fast_stark_crypto.get_order_msg_hash(vault, 2, 1000, 1, -amount, 1, 7, *end),
+        "transfer": fast_stark_crypto.get_transfer_msg_hash(other, vault, 1, amount, *end),
+        "withdrawal": fast_stark_crypto.get_withdrawal_msg_hash("0x5", vault, 1, amount, *end),
+    }
+    return {name: number(theirs[name]) == venues[name] for name in venues}
+
+
+def number(value: Any) -> int:
+    return value if isinstance(value, int) else int(value, 16 if value.startswith("0x") else 10)
 
 
 async def fee_rate(client: Any, order_id: str) -> float:
