@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 
 import pytest
@@ -17,6 +17,7 @@ from perpkit.core.models import Channel
 from perpkit.core.transport.ratelimit import RateLimiterRegistry
 from perpkit.sim.clock import SimClock
 from perpkit.sim.venues.extended import LocalExtended, Settings
+from perpkit.sim.venues.extended.accounts import LocalAccount
 
 WAIT = timedelta(seconds=10)
 
@@ -36,11 +37,16 @@ async def local(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[LocalExtended]
         yield venue
 
 
-async def examine(local: LocalExtended) -> dict[str, Finding]:
+async def examine(local: LocalExtended, environment: str = "local") -> dict[str, Finding]:
     """Run the examination."""
-    target = Target("extended", "local", local.url, local.ws_url)
+    target = Target("extended", environment, local.url, local.ws_url)
     checkup = Checkup(target, SystemClock(), stream_wait=WAIT)
     return {found.check: found async for found in checkup.run()}
+
+
+def failed(found: dict[str, Finding]) -> list[str]:
+    """Return the checks that failed."""
+    return [check for check, finding in found.items() if finding.verdict is Verdict.FAILED]
 
 
 async def test_every_endpoint_and_every_channel_works(local: LocalExtended):
@@ -55,11 +61,52 @@ async def test_every_endpoint_and_every_channel_works(local: LocalExtended):
     assert after["orders"] == before["orders"] == []
 
 
-async def test_a_key_of_another_account_is_named(local: LocalExtended, monkeypatch: pytest.MonkeyPatch):
-    """The finding says which of the values doesn't fit, and shows none of them."""
-    other = local.accounts[1]
-    monkeypatch.setenv("EXTENDED_STARK_PRIVATE_KEY", other.private_key)
+async def test_an_api_key_alone_is_enough_to_read(local: LocalExtended, monkeypatch: pytest.MonkeyPatch):
+    """Blanks around it, which come from copying, are taken off; the account's stream is live as well."""
+    for variable in ("EXTENDED_STARK_PRIVATE_KEY", "EXTENDED_VAULT"):
+        monkeypatch.delenv(variable)
+    monkeypatch.setenv("EXTENDED_API_KEY", f" {local.accounts[0].api_key}\n")
     found = await examine(local)
-    failed = [each for each in found.values() if each.verdict is Verdict.FAILED]
-    assert any("stark_private_key" in str(each) for each in failed)
-    assert other.private_key not in str(failed)
+    assert failed(found) == []
+    assert found["stream:orders"].verdict is Verdict.OK
+
+
+STRANGE = "0x0" + "5a" * 31
+
+WRONG: dict[str, tuple[str, Callable[[LocalAccount, LocalAccount], str], str]] = {
+    "an API key that the venue does not know": ("api_key", lambda me, other: "f" * 32, "refuses the API key"),
+    "a wrapped API key": ("api_key", lambda me, other: "SecretStr('**********')", "refuses the API key"),
+    "the API key of another sub-account": ("api_key", lambda me, other: other.api_key, "stark_private_key is not that"),
+    "an API key of two words": ("api_key", lambda me, other: "two words", "characters that no key has"),
+    "a Stark key of another sub-account": ("stark_private_key", lambda me, other: other.private_key, "is not that"),
+    "a Stark key of nobody": ("stark_private_key", lambda me, other: STRANGE, "stark_private_key is not that"),
+    "an Ethereum key for the Stark key": ("stark_private_key", lambda me, other: "0x" + "ab" * 32, "Ethereum key"),
+    "a Stark key without 0x": ("stark_private_key", lambda me, other: "not a number", "not a hexadecimal number"),
+    "another public key": ("stark_public_key", lambda me, other: other.public_key, "does not belong to"),
+    "the vault of another sub-account": ("vault", lambda me, other: str(other.vault), "is not that account's"),
+    "the account's number for the vault": ("vault", lambda me, other: me.account_id, "is not that account's"),
+    "an address for the vault": ("vault", lambda me, other: me.public_key, "not an address"),
+}
+
+
+@pytest.mark.parametrize("wrong", list(WRONG))
+async def test_each_wrong_credential_is_one_finding_that_names_it(
+    local: LocalExtended, monkeypatch: pytest.MonkeyPatch, wrong: str
+):
+    """Not ten failures of one cause; the words say which value does not fit, and show none of the keys."""
+    field, value, words = WRONG[wrong]
+    me, other = local.accounts
+    monkeypatch.setenv(VARIABLES[field], value(me, other))
+    found = await examine(local)
+    assert failed(found) == ["credentials"]
+    assert words in found["credentials"].detail
+    told = " ".join(f"{each.detail} {each.remedy}" for each in found.values())
+    assert not [key for key in (me.api_key, other.api_key, me.private_key, other.private_key) if key[4:] in told]
+
+
+async def test_another_environments_keys_are_found_at_once(local: LocalExtended):
+    """The chain of the server is compared with that of the environment before anything is signed."""
+    found = await examine(local, "mainnet")
+    assert failed(found) == ["credentials"]
+    assert "SN_MAIN" in found["credentials"].detail
+    assert "SN_SEPOLIA" in found["credentials"].detail
