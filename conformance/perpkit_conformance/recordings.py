@@ -62,13 +62,17 @@ class Recordings:
 
 
 class Arrivals:
-    """What reached the local exchange, counted at its door, the back door left out; ``addresses`` are of handshakes."""
+    """
+    What reached the local exchange, counted at its door, the back door left out; ``addresses`` are of handshakes.
+    ``tokens`` are the different values of ``Authorization``, which no recording holds.
+    """
 
     def __init__(self) -> None:
         self.requests: Counter[tuple[str, str]] = Counter()
         self.handshakes = 0
         self.addresses: list[str] = []
         self.user_agents: set[str] = set()
+        self.tokens: set[str] = set()
 
     def watch(self, local: object) -> None:
         """Stand at the door of a server that has ``add_routes(app)``; call it before the server starts."""
@@ -89,6 +93,7 @@ class Arrivals:
         async def count(request: web.Request, handler: Callable[[web.Request], Any]) -> Any:
             if not request.path.startswith(_BACK_DOOR):
                 self.user_agents.add(request.headers.get("User-Agent", ""))
+                self.tokens.add(request.headers.get("Authorization", ""))
                 if request.headers.get("Upgrade", "").lower() == "websocket":
                     self.handshakes += 1
                     self.addresses.append(f"ws://{request.host}{request.path_qs}")

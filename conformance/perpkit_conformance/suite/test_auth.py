@@ -213,6 +213,18 @@ def _count_sign_ins(request: pytest.FixtureRequest, target: Target) -> Fault:
 
 
 @pytest.mark.rule("tokens-refresh-early")
+@pytest.mark.usefixtures("private")
+async def test_a_token_serves_many_calls(target: Target, venue: Venue) -> None:
+    """Whether it is asked for or made here: twenty reads in five minutes bear a few of them, not twenty."""
+    hooks = [each for each in PRIVATE_READS if each in venue.capabilities.hooks]
+    for number in range(20):
+        await target.run(getattr(venue, hooks[number % len(hooks)])())
+        target.advance(timedelta(seconds=15))
+    tokens = target.arrivals.tokens - {""}
+    assert len(tokens) <= 4, f"20 reads in 5 minutes bore {len(tokens)} different tokens"
+
+
+@pytest.mark.rule("tokens-refresh-early")
 async def test_an_hour_of_reads_meets_no_refusal_and_few_sign_ins(
     request: pytest.FixtureRequest, target: Target, private: str
 ) -> None:
