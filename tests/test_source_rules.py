@@ -25,6 +25,7 @@ ALLOWED: dict[str, dict[tuple[str, str], str]] = {
         for name in (
             "secrets",
             "bad_settings",
+            "option_orders",
             "wrong_environment",
             "error_replies",
             "error_classes",
