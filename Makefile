@@ -1,6 +1,6 @@
 # The commands of this project; continuous integration runs these very ones.
 #
-#   make demo     the whole story on the terminal, against a local Paradex
+#   make demo     the whole story on the terminal, against local exchanges
 #   make test     the tests
 #
 # Both need git, make and a plain python3 (3.11 or newer), and make their own environment in .venv.
@@ -60,7 +60,7 @@ $(DOCS_VENV)/.stamp: pyproject.toml
 	@touch $@
 
 help:
-	@echo "make demo    the whole story on the terminal, against a local Paradex"
+	@echo "make demo    the whole story on the terminal, against local exchanges"
 	@echo "make test    the tests (ARGS=... goes to pytest)"
 	@echo "make lint    ruff: rules and format      make format  let ruff rewrite"
 	@echo "make types   mypy --strict on perpkit    make docs    build the pages, strictly, into site/"

@@ -1,7 +1,7 @@
 """
 ``perpkit demo``: starts a local Paradex, opens it by name, and goes the whole way from a key to a filled order and
-back, in the open; then does the same on a local Extended. Each act says what it expects; the first that is disappointed
-ends the demo with exit code 1.
+back, in the open; then does the same on a local Extended and a local Lighter. Each act says what it expects; the first
+that is disappointed ends the demo with exit code 1.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from perpkit.cli import demo_acts, demo_extended, render
+from perpkit.cli import demo_acts, demo_extended, demo_lighter, render
 from perpkit.cli.running import run
 from perpkit.cli.story import Story
 from perpkit.core.clock import SystemClock
@@ -36,7 +36,7 @@ def demo(
 ) -> None:
     """
     Tell the whole story on a local Paradex: markets, funding, a live book, an order, its fill, funding, the way out.
-    Then the same calls on a local Extended.
+    Then the same calls on a local Extended and a local Lighter.
 
     Needs no account and no network. Every signature, token and rule is checked by the local exchanges as the venues'
     contracts say. Exits with 1 when anything turns out other than it says.
@@ -63,6 +63,7 @@ async def _demo(seed: int, *, pause: float) -> None:
         for act in demo_acts.ACTS:
             await act(stage)
     await demo_extended.the_same_on_extended(story, seed)
+    await demo_lighter.the_same_on_lighter(story, seed)
     took = wall.monotonic() - started
     story.line("")
     story.line(f"[bold green]All {story.kept} expectations held[/bold green], in {took:.0f} s.")

@@ -144,7 +144,7 @@ async def _in_and_out(stage: _Stage, witness: Witness, market: Market) -> None:
     payments: list[FundingPayment] = []
     for hour in range(1, HOURS + 1):
         stage.local.clock.advance(timedelta(hours=1))
-        payments = await _paid(stage, market, hour)
+        payments = await paid(venue, market, hour)
     story.does("await venue.fetch_funding_payments()")
     for payment in payments:
         story.says(f"{payment.ts_venue:%H:%M}  {render.number(payment.amount, signed=True)} {payment.asset}")
@@ -159,14 +159,14 @@ async def _in_and_out(stage: _Stage, witness: Witness, market: Market) -> None:
     story.expect(await venue.fetch_positions() == [], "no position is left")
 
 
-async def _paid(stage: _Stage, market: Market, count: int) -> list[FundingPayment]:
+async def paid(venue: Venue, market: Market, count: int) -> list[FundingPayment]:
     """Return the payments, as soon as the venue lists so many."""
     wall = SystemClock()
     deadline = wall.monotonic() + PATIENCE_SECONDS
-    found = await stage.venue.fetch_funding_payments(market)
+    found = await venue.fetch_funding_payments(market)
     while len(found) < count and wall.monotonic() < deadline:
         await wall.sleep(0.05)
-        found = await stage.venue.fetch_funding_payments(market)
+        found = await venue.fetch_funding_payments(market)
     return found
 
 

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from perpkit.cli import demo_acts
+from perpkit.cli import demo_acts, demo_lighter
 from perpkit.cli.app import app
 from perpkit.cli.story import Story
 from perpkit.cli.witness import ExpectationError
@@ -27,10 +27,22 @@ def test_the_demo_tells_the_whole_story():
         "rejected, reason margin",
         "The same program on another venue: Extended",
         "the balance is the ledger's, to the last digit",
+        "And on a third: Lighter",
+        "every event calls it demo-1",
+        "rate x notional is that payment, from all three sources",
+        "the third exchange's books balance too",
         "expectations held",
     ):
         assert words in result.stdout
     assert "Traceback" not in result.output
+
+
+async def test_without_the_signing_library_the_third_venue_is_left_out(monkeypatch: pytest.MonkeyPatch):
+    """It comes with an extra, and the demo says which."""
+    monkeypatch.setattr(demo_lighter, "find_spec", lambda name: None)
+    with Console(record=True) as console:
+        await demo_lighter.the_same_on_lighter(Story(console, SystemClock(), 0.0), 7)
+    assert "pip install 'perpkit[lighter]'" in console.export_text()
 
 
 def test_a_disappointed_expectation_ends_the_demo_with_exit_code_1(monkeypatch: pytest.MonkeyPatch):
