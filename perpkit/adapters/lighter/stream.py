@@ -231,6 +231,9 @@ class LighterStream:
             return (Closing("the venue shuts this connection down"),)
         if head.type == "unsubscribed":
             return (Ack(None, self._topic(head.channel)),)
+        if not head.type:
+            # Every frame of the venue's says what it is; what doesn't may have been one that told of the account.
+            raise DecodeError("a frame has no type", venue=VENUE)
         family = head.channel.partition(":")[0]
         route = self._routes.get(family)
         if route is None or "/" not in head.type:

@@ -497,6 +497,13 @@ def test_what_can_not_be_read_is_an_error_of_its_own(stream, frame):
         stream.decode(frame, NOW)
 
 
+@pytest.mark.parametrize("frame", ["{}", '{"x": "yyy"}', '{"channel": "account_all_orders:12345", "orders": {}}'])
+def test_a_frame_without_a_type_is_unreadable(stream, frame):
+    """It may have told of the account: ignoring it would lose that without a word."""
+    with pytest.raises(DecodeError, match="no type"):
+        stream.decode(frame, NOW)
+
+
 def test_spaces_and_unknown_fields_change_nothing(stream):
     """Another writer of JSON, and a field of tomorrow."""
     frame = {**FRAMES["update/ticker"], "new": {"deep": [1]}}

@@ -84,17 +84,17 @@ async def test_a_transaction_over_the_socket_may_break_it(sim, trader, action, c
 
 
 async def test_a_subscription_is_refused_as_unknown_or_never_answered(sim, trader):
-    """``subscribe CHANNEL``, with the slashes that the client sends."""
+    """``subscribe CHANNEL``, by the name that the channel's frames bear."""
     channel = f"account_all_orders/{trader.index}"
     async with Socket(sim, Signer(sim, sim.accounts[0])) as socket:
-        sim.control.inject("missing_channel", target="rpc", match=f"subscribe {channel}")
+        sim.control.inject("missing_channel", target="rpc", match=f"subscribe account_all_orders:{trader.index}")
         await socket.say({"type": "subscribe", "channel": channel, "auth": trader.signer.token()})
         assert await socket.error() == {"code": 30005, "message": f"Invalid Channel:  ({channel})"}
-        sim.control.inject("hang_before", target="rpc", match="subscribe trade/*")
+        sim.control.inject("hang_before", target="rpc", match="subscribe trade:*")
         await socket.say({"type": "subscribe", "channel": "trade/0"})
         await socket.subscribe("ticker/0")
         assert not socket.frames["trade:0"]
-        sim.control.inject("expire_tokens", target=FaultTarget.RPC, match="subscribe user_stats/*")
+        sim.control.inject("expire_tokens", target=FaultTarget.RPC, match="subscribe user_stats:*")
         token = trader.signer.token()
         await trader.get("accountLimits", token=token, account_index=trader.index)
         await socket.say({"type": "subscribe", "channel": f"user_stats/{trader.index}", "auth": token})

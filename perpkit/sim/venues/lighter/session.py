@@ -49,7 +49,9 @@ class Session:
         try:
             message = _parse(text)
             kind = str(message.get("type"))
-            name = f"{kind} {message.get('channel')}" if kind in {"subscribe", "unsubscribe"} else kind
+            # For faults a channel has one name, that of its frames.
+            channel = str(message.get("channel")).replace("/", ":")
+            name = f"{kind} {channel}" if kind in {"subscribe", "unsubscribe"} else kind
             if kind in _SENDS:
                 answer_id = (message.get("data") or {}).get("id")
             struck = {fault.action for fault in connection.gate.strike_call(name)}
