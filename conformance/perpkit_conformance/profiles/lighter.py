@@ -273,6 +273,7 @@ class LighterProfile(VenueProfile):
             "fills": "account_all_trades:*",
             "positions": "account_all_positions:*",
             "balances": "user_stats:*",
+            "funding_payments": "account_all:*",
         }
     )
 

@@ -23,6 +23,7 @@ from perpkit.core.models import (
     Ticker,
     Trade,
 )
+from perpkit_conformance.suite.calls import is_continuous
 from perpkit_conformance.suite.trading import Trader
 from perpkit_conformance.target import Watch
 
@@ -61,5 +62,7 @@ def stir(trader: Trader) -> None:
     target.submit(Side.BUY, trader.size(), price=trader.price("0.98"))
     target.control.set_price(trader.symbol, index=trader.price("1.0001"))
     target.control.set_funding_rate(trader.symbol, Decimal("0.0004"))
-    target.advance(timedelta(minutes=1))
+    pays_by_the_period = not is_continuous(target) and Channel.FUNDING_PAYMENTS in trader.venue.capabilities.channels
+    spec = target.control.exchange.market(trader.symbol)
+    target.advance(spec.funding_period if pays_by_the_period else timedelta(minutes=1))
     target.submit(Side.SELL, trader.size())

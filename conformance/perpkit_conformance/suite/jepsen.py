@@ -200,8 +200,11 @@ class History:
         trader = self.trader
         assert isinstance(operation.error, OutcomeUnknownError)
         # Where absence is never proof, what is there is found at once, and what is not is not found by waiting.
-        can_prove = trader.venue.capabilities.never_accepted_after is not None
-        within = timedelta(minutes=10) if can_prove else timedelta(seconds=20)
+        proof_after = trader.venue.capabilities.never_accepted_after
+        can_prove = proof_after is not None
+        within = (
+            max(timedelta(minutes=10), proof_after + timedelta(minutes=1)) if proof_after else timedelta(seconds=20)
+        )
         try:
             resolved = await trader.target.run(
                 trader.venue.resolve_order(operation.error, within=within), within=2 * within

@@ -144,6 +144,7 @@ class Channels:
     POSITIONS: Final = "account_all_positions"
     USER_STATS: Final = "user_stats"
     TXS: Final = "account_tx"
+    EVERYTHING: Final = "account_all"
 
 
 MAX_TOPICS: Final = 100

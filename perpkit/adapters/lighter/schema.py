@@ -463,6 +463,14 @@ class FillsFrame(Struct, frozen=True, gc=False):
     trades: dict[str, Raw] | list[Trade] | None = None
 
 
+class EverythingFrame(Struct, frozen=True, gc=False):
+    """``account_all:{account}``, of which the payments are read: rows as of ``positionFunding``, by market."""
+
+    channel: str
+    type: str
+    funding_histories: dict[str, Raw] | None = None
+
+
 class PositionsFrame(Struct, frozen=True, gc=False):
     """``account_all_positions:{account}``: changed positions by market; a closed one comes with size 0."""
 

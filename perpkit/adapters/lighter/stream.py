@@ -76,6 +76,7 @@ _TOPICS: Final[Mapping[Channel, tuple[str, ...]]] = {
     Channel.FILLS: (Channels.FILLS,),
     Channel.POSITIONS: (Channels.POSITIONS,),
     Channel.BALANCES: (Channels.USER_STATS,),
+    Channel.FUNDING_PAYMENTS: (Channels.EVERYTHING,),
 }
 
 
@@ -128,6 +129,7 @@ class LighterStream:
                 (Channels.POSITIONS, schema.PositionsFrame, self._positions),
                 (Channels.USER_STATS, schema.UserStatsFrame, self._balance),
                 (Channels.TXS, schema.TxsFrame, self._txs),
+                (Channels.EVERYTHING, schema.EverythingFrame, self._payments),
             )
         }
 
@@ -147,13 +149,10 @@ class LighterStream:
         Return the channels that serve a subscription, by the names that their frames bear.
 
         Raises:
-            CapabilityError: None does: the core polls.
+            CapabilityError: It needs a market and names none.
             CredentialsError: The channel is private and there are no credentials.
         """
-        families = _TOPICS.get(subscription.channel)
-        if families is None:
-            msg = f"{VENUE} streams no {subscription.channel} by themselves"
-            raise CapabilityError(msg, venue=VENUE, operation="open_stream")
+        families = _TOPICS[subscription.channel]
         if subscription.channel.is_private:
             if self._session.tokens is None:
                 msg = f"channel {subscription.channel} needs credentials: set api_private_key or readonly_token"
@@ -250,7 +249,7 @@ class LighterStream:
             index, self._newly_listed = self._newly_listed, None
             return (Closing(f"market {index} is not among those held; reading what happened on it by REST"),)
         if events:
-            backlog = first and topic.startswith((Channels.TRADES, Channels.FILLS))
+            backlog = first and topic.startswith((Channels.TRADES, Channels.FILLS, Channels.EVERYTHING))
             return (Data(topic, events, backlog=backlog), *self._told_apart())
         # The first frame confirms the subscription, whatever it holds.
         return (Ack(None, topic), *self._told_apart()) if first else ()
@@ -398,6 +397,15 @@ class LighterStream:
 
     def _balance(self, frame: schema.UserStatsFrame, received: datetime) -> Sequence[Event]:
         return (decode_account.balance(frame.stats, frame.timestamp, received),)
+
+    def _payments(self, frame: schema.EverythingFrame, received: datetime) -> Sequence[Event]:
+        kind = list[schema.PositionFunding] | schema.PositionFunding | None
+        rows: list[schema.PositionFunding] = []
+        for raw in _by_market(frame.funding_histories):
+            found = self._read(kind, raw, "funding payments of a market")
+            rows += found if isinstance(found, list) else [found] if found is not None else []
+        rows.sort(key=lambda row: (row.timestamp, row.funding_id))
+        return [decode_account.funding_payment(row, market, received) for row, market in self._with_markets(rows)]
 
     def _txs(self, frame: schema.TxsFrame, received: datetime) -> Sequence[Event]:
         refused = (self._orders.refused_order(row) for row in frame.txs or ())

@@ -68,7 +68,6 @@ T = TypeVar("T")
 
 _MODES: Final = {MarginMode.CROSS: codes.CROSS, MarginMode.ISOLATED: codes.ISOLATED}
 _CANDLES: Final = {PriceKind.LAST: endpoints.CANDLES, PriceKind.MARK: endpoints.MARK_CANDLES}
-_STREAMED: Final = frozenset(Channel) - {Channel.FUNDING_PAYMENTS}
 
 
 class LighterVenue:
@@ -102,7 +101,7 @@ class LighterVenue:
             title="Lighter",
             environments=ENVIRONMENTS,
             capabilities=Capabilities(
-                channels=_STREAMED,
+                channels=frozenset(Channel),
                 order_types=frozenset(OrderType),
                 # There is no fill-or-kill (lighter-go).
                 times_in_force=frozenset({TimeInForce.GTC, TimeInForce.IOC, TimeInForce.GTD}),

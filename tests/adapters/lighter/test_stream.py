@@ -183,10 +183,32 @@ def test_leaving_needs_no_token(stream):
     assert json.loads(frame) == {"type": "unsubscribe", "channel": "order_book/0"}
 
 
-def test_payments_are_polled(stream):
-    """The venue has no channel for them alone."""
-    with pytest.raises(CapabilityError):
-        stream.topics(Subscription(channel=Channel.FUNDING_PAYMENTS))
+PAYMENT = EXAMPLES["rest"]["PositionFundings"]["position_fundings"][0]
+
+
+@pytest.mark.parametrize("histories", [{"0": [PAYMENT]}, {"0": PAYMENT}, {"0": [PAYMENT], "7": None}])
+@pytest.mark.parametrize(("kind", "backlog"), [("subscribed", True), ("update", False)])
+def test_funding_payments_come_with_all_of_the_account(stream, histories, kind, backlog):
+    """1.5 ETH long paid 0.072 USDC at 0.0012 % for the hour; the first frame tells of what was paid before."""
+    (topic,) = stream.topics(Subscription(channel=Channel.FUNDING_PAYMENTS))
+    frame = {
+        "channel": f"account_all:{ACCOUNT}",
+        "type": f"{kind}/account_all",
+        "account": ACCOUNT,
+        "funding_histories": histories,
+    }
+    (data,) = stream.decode(json.dumps(frame), NOW)
+    (payment,) = data.events
+    assert (data.topic, data.backlog) == (topic.name, backlog)
+    assert (payment.payment_id, payment.amount, payment.size) == ("0:8812345", D("-0.072"), D("1.5"))
+    assert payment.rate * D(4000) * payment.size == -payment.amount
+    assert payment.ts_venue == datetime(2027, 1, 3, 18, tzinfo=UTC)
+
+
+def test_a_market_is_needed_where_a_channel_is_of_one(stream):
+    """A book of nothing can't be asked for."""
+    with pytest.raises(CapabilityError, match="needs a market"):
+        stream.topics(Subscription(channel=Channel.BOOK))
 
 
 def test_account_channels_need_credentials():

@@ -20,7 +20,16 @@ from perpkit.core.errors import (
     OrderNotFoundError,
     RateLimitError,
 )
-from perpkit.core.models import Channel, FundingKind, MarginMode, OrderRef, OrderStatus, PriceKind, VenueStatus
+from perpkit.core.models import (
+    Channel,
+    FundingKind,
+    MarginMode,
+    OrderRef,
+    OrderStatus,
+    PriceKind,
+    TimeInForce,
+    VenueStatus,
+)
 from tests.adapters.lighter.conftest import EXAMPLES
 from tests.adapters.lighter.stub import ACCOUNT, KEY, Says, StubVenue, no
 
@@ -464,10 +473,11 @@ async def test_a_note_beside_a_yes_is_no_failure(stub):
 
 
 async def test_the_description_claims_what_the_venue_has(stub):
-    """No fill-or-kill, no stream of payments, ids that are numbers."""
+    """Every channel, no fill-or-kill, ids that are numbers."""
     async with stub.open() as venue:
         claims = venue.capabilities
-    assert set(Channel) - claims.channels == {Channel.FUNDING_PAYMENTS}
+    assert claims.channels == set(Channel)
+    assert TimeInForce.FOK not in claims.times_in_force
     assert claims.client_order_id.numeric_max == 2**48 - 1
     assert claims.never_accepted_after == timedelta(seconds=599)
 
