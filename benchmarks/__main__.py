@@ -21,7 +21,7 @@ from benchmarks.harness import Result
 ROOT = Path(__file__).parent.parent
 OUT = ROOT / ".bench"
 
-CASES = ("signing", "signing_extended", "imports", "frames", "place_order", "memory")
+CASES = ("signing", "signing_extended", "imports", "frames", "frames_extended", "place_order", "memory")
 
 PACKAGES = ("perpkit", "paradex-py", "ccxt", "aiohttp", "msgspec", "pydantic", "fast-stark-crypto")
 

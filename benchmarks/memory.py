@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from time import perf_counter
 
-from benchmarks.frames import OfPerpkit
+from benchmarks.frames import Paradex
 from benchmarks.harness import Ratio, Result, Row
 from benchmarks.payloads import SEED, SYMBOL, Frames
+from benchmarks.streaming_perpkit import Handled
 
 MESSAGES = 1_000_000
 CHUNK = 10_000
@@ -56,20 +57,19 @@ def resident_mb() -> float:
 
 async def measure() -> tuple[dict[int, float], float]:
     """Return resident memory by the number of messages, and the processor seconds the engine took over all of them."""
-    perpkit = OfPerpkit()
+    venue = Paradex()
+    (kind,) = (kind for kind in venue.kinds if kind.name == KIND)
     first = Frames().take(KIND, 1)
-    await perpkit.open(KIND, first)
     stream = deltas(int(first[0].partition('"seq_no":')[2].partition(",")[0]))
     found, took = {}, 0.0
-    try:
+    async with Handled(venue, kind, "ws://127.0.0.1", first) as perpkit:
         for done in range(CHUNK, MESSAGES + 1, CHUNK):
             frames = [next(stream) for _ in range(CHUNK)]
-            took += await perpkit.play(KIND, frames)
+            seconds, _ = await perpkit.play(frames)
+            took += seconds
             del frames
             if done % SETTLED == 0:
                 found[done] = resident_mb()
-    finally:
-        await perpkit.close()
     return found, took
 
 

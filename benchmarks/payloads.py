@@ -1,5 +1,5 @@
 """
-Frames as the venue's contract has them (AsyncAPI 1.3), with values that move: seeded, and each different from the last.
+Frames of Paradex as the venue's contract has them (AsyncAPI 1.3), with values that move: seeded, and each different from the last.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ import json
 import random
 from collections.abc import Iterator
 from decimal import Decimal
+from itertools import islice
 from typing import Any
 
 SEED = 20261121
@@ -63,14 +64,14 @@ class Frames:
 
     def take(self, kind: str, count: int) -> list[str]:
         """Return the next frames of a kind, as text."""
-        stream, channel = self._streams[kind], CHANNELS[kind]
-        return [
-            json.dumps(
-                {"jsonrpc": "2.0", "method": "subscription", "params": {"channel": channel, "data": next(stream)}},
-                separators=(",", ":"),
-            )
-            for _ in range(count)
-        ]
+        return list(islice(self.endless(kind), count))
+
+    def endless(self, kind: str) -> Iterator[str]:
+        """Yield the next frames of a kind, as text."""
+        channel = CHANNELS[kind]
+        for data in self._streams[kind]:
+            message = {"jsonrpc": "2.0", "method": "subscription", "params": {"channel": channel, "data": data}}
+            yield json.dumps(message, separators=(",", ":"))
 
 
 def _walk(rng: random.Random) -> Iterator[Decimal]:
