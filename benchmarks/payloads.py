@@ -1,5 +1,6 @@
 """
-Frames of Paradex as the venue's contract has them (AsyncAPI 1.3), with values that move: seeded, and each different from the last.
+Frames of Paradex as the venue's contract has them (AsyncAPI 1.3), with values that move: seeded, and each different
+from the last.
 """
 
 from __future__ import annotations

@@ -1,15 +1,17 @@
 """
 From a WebSocket frame to what the user works with, perpkit beside ccxt.pro, for any venue that both know.
 
-Two ways are measured, each in processor time, a frame at a time, both subjects on the same frames:
+Three ways are measured, each in processor time, a frame at a time, both subjects on the same frames:
 
-- *the whole way*: from the frame's bytes, as the system hands them over, to a task of the consumer's that has waited for
-  what they bring. On perpkit's side an ``async for`` over a stream, on ccxt.pro's a loop around its ``watch_…`` method.
-  Both read a connection of aiohttp to a server in this process, and neither is spared anything: bytes are put into the
-  connection as the loop's transport would put them, then the loop turns until the consumer has its event.
-- *handled*: what the libraries do themselves. perpkit: decode, deduplicate, order, queue, and the event taken out of the
-  queue. ccxt.pro: its client's ``handle_message``, which parses and stores; nobody waits, so handing over is not counted
-  for it.
+- *whole way*: from the frame's bytes, as the system hands them over, to a task of the consumer's that waits for what
+  they bring. On perpkit's side an ``async for`` over a stream, on ccxt.pro's a loop around its ``watch_…`` method. Both
+  read a connection of aiohttp to a server in this process: the bytes are put into it where the loop's transport would
+  put them, then the loop turns until the consumer has its event.
+- *handed over*: the same without the socket, which is aiohttp's work on either side: from the frame that the connection
+  would give. perpkit: decode, deduplicate, order, queue, wake. ccxt.pro: its client's ``handle_message``, which parses,
+  stores and wakes, and what ``watch_…`` does before and after. Each has one turn of the loop in it.
+- *handled*: ccxt.pro's ``handle_message`` while nobody waits, so that it hands nothing over; perpkit's event is taken
+  out of the queue as an ``async for`` would take it.
 
 Before timing, both are compared: the same numbers must come out. A venue is described by a :class:`StreamingVenue`; see
 ``frames.py`` for one.
@@ -220,8 +222,9 @@ def run(venue: StreamingVenue, name: str) -> Result:
         rows=rows,
         ratios=ratios,
         notes=[
-            "Whole way: bytes into aiohttp's connection, to a task that waits: async for, and await watch_… .",
-            "Handled: perpkit decodes, deduplicates, orders, queues, takes; ccxt.pro parses and stores, nobody waiting.",
+            "Handed over: from the connection's frame to a task that waits, async for and await watch_… .",
+            "Handled: ccxt.pro's handle_message, nobody waiting; perpkit's event is taken all the same.",
+            "Whole way: from bytes put into aiohttp's connection to a task that waits, on both sides.",
         ],
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from time import process_time
 from typing import TYPE_CHECKING, Self
 
@@ -55,7 +55,6 @@ class _Open:
         await self.stream.close()
         await self._hub.close()
 
-
     async def _follow(self, taken: Taken) -> None:
         async for event in self.stream:
             taken.take(event)
@@ -84,7 +83,7 @@ class _Tap:
     async def connect(self, endpoint: StreamEndpoint, traits: StreamTraits) -> WebSocketConnection:
         """Open one."""
         connection = await self._connector.connect(endpoint, traits)
-        self.socket = connection._ws  # noqa: SLF001 - its frames are put in here
+        self.socket = connection._ws
         return connection
 
 
@@ -98,7 +97,7 @@ class HandedOver(_Open):
     async def play(self, frames: Sequence[str]) -> tuple[float, Event]:
         """Return the processor seconds from the first frame to the last event in the consumer's hands, and it."""
         async with consumer(self._follow) as taken:
-            return await self._feeder.play(_Batch(frames, taken, lambda count: until_taken(taken, count)))
+            return await self._feeder.play(_Batch(frames, taken))
 
 
 class Handled(HandedOver):
@@ -109,28 +108,23 @@ class Handled(HandedOver):
 
     async def play(self, frames: Sequence[str]) -> tuple[float, Event]:
         """Return the processor seconds from the first frame to the last event in the consumer's hands, and it."""
-        taken = Taken()
-
-        async def take(_: int) -> None:
-            taken.take(await anext(self.stream))
-
-        return await self._feeder.play(_Batch(frames, taken, take))
+        return await self._feeder.play(_Batch(frames, Taken(), self.stream))
 
 
 class _Batch:
-    """Frames to play, what is awaited after each (it is told how many events had been taken before), how it went."""
+    """Frames to play, who takes their events (the feeder itself where it is given the stream), and how it went."""
 
-    def __init__(self, frames: Sequence[str], taken: Taken, after: Callable[[int], Awaitable[None]]) -> None:
+    def __init__(self, frames: Sequence[str], taken: Taken, stream: EventStream | None = None) -> None:
         self.frames = frames
         self.taken = taken
-        self.after = after
+        self.stream = stream
         self.played: asyncio.Future[float] = asyncio.get_running_loop().create_future()
 
 
 class _Feeder:
     """
     A connector and its one connection, which answers as the venue does and gives the frames that are played. What it
-    costs itself, an async generator's step for each frame and a call, is counted for perpkit.
+    costs itself, an async generator's step for each frame, is counted for perpkit.
     """
 
     closed: Closed | None = None
@@ -169,10 +163,13 @@ class _Feeder:
             if isinstance(due, str):
                 yield due
                 continue
-            taken, after = due.taken, due.after
+            taken, stream = due.taken, due.stream
             began = process_time()
             for frame in due.frames:
                 before = taken.count
                 yield frame
-                await after(before)
+                if stream is not None:
+                    taken.last = await anext(stream)
+                else:
+                    await until_taken(taken, before)
             due.played.set_result(process_time() - began)

@@ -79,7 +79,7 @@ class Taken:
 
 def bytes_into(socket: ClientWebSocketResponse) -> Callable[[bytes], object]:
     """Return what puts bytes into a connection, where the loop's transport would put them."""
-    connection = socket._conn  # noqa: SLF001 - aiohttp offers no other way in
+    connection = socket._conn
     if connection is None or connection.protocol is None:
         raise RuntimeError("the connection is closed")
     return connection.protocol.data_received

@@ -15,7 +15,7 @@ from enum import StrEnum
 
 from perpkit.core.errors import StreamGapError
 from perpkit.core.models import BookDelta, BookLevel, BookSnapshot, MarketId, Side
-from perpkit.core.models.book import BestFirst
+from perpkit.core.models.book import BestFirst, impossible
 
 _ZERO = Decimal(0)
 
@@ -92,8 +92,10 @@ class _Ladder:
             self._prices = sorted(self._levels)
             self._kept = None
 
-    def replace(self, levels: tuple[BookLevel, ...]) -> None:
+    def replace(self, levels: tuple[BookLevel, ...]) -> BookLevel | None:
+        """Take a snapshot's levels; return one that can't be, None where there is none."""
         self._kept = levels
+        return None if type(levels) is BestFirst else next(filter(impossible, levels), None)
 
     def best_price(self) -> Decimal | None:
         if self._kept is None:
@@ -109,16 +111,22 @@ class _Ladder:
         prices = [level[0] for level in self._kept if level[1] > _ZERO]
         return (max(prices) if self._is_bid else min(prices)) if prices else None
 
-    def change(self, changes: Iterable[BookLevel]) -> None:
+    def change(self, changes: Iterable[BookLevel]) -> BookLevel | None:
+        """Take changed levels; return one that can't be, None where there is none."""
         levels, prices = self.levels, self.prices
         for level in changes:
             price, size = level
             if size > _ZERO:
                 if price not in levels:
+                    if price <= _ZERO:
+                        return level
                     insort(prices, price)
                 levels[price] = level
+            elif size < _ZERO:
+                return level
             elif levels.pop(price, None) is not None:
                 del prices[bisect_left(prices, price)]
+        return None
 
     def trim(self, depth: int) -> None:
         prices, levels = self.prices, self.levels
@@ -225,9 +233,8 @@ class OrderBook:
                 self._stale_reason = f"gap: the update after {previous} came, {held} is held"
                 self._keep_aside(delta)
                 return _GAP
-        self._bids.change(delta.bids)
-        self._asks.change(delta.asks)
-        return self._settle(delta)
+        wrong = self._bids.change(delta.bids) or self._asks.change(delta.asks)
+        return self._settle(delta) if wrong is None else self._refuse(wrong)
 
     def _apply_snapshot(self, snapshot: BookSnapshot) -> BookOutcome:
         if self._is_old(snapshot):
@@ -237,10 +244,11 @@ class OrderBook:
             return _GAP
         # Only now: an old snapshot must not lower the mark that later ones are judged by.
         self._sequence = None
-        self._bids.replace(snapshot.bids)
-        self._asks.replace(snapshot.asks)
+        wrong = self._bids.replace(snapshot.bids) or self._asks.replace(snapshot.asks)
         self._stale_reason = None
-        outcome = self._settle(snapshot)
+        outcome = self._settle(snapshot) if wrong is None else self._refuse(wrong)
+        if not self._buffer and self._given_up is None:
+            return outcome
         waiting, given_up = list(self._buffer), self._given_up
         self._buffer.clear()
         self._given_up = None
@@ -279,6 +287,11 @@ class OrderBook:
         if len(self._buffer) == self._buffer.maxlen:
             self._given_up = self._buffer[0] if self._buffer else delta
         self._buffer.append(delta)
+
+    def _refuse(self, level: BookLevel) -> BookOutcome:
+        """Go stale over a level that can't be: a book that was told of it is not the venue's."""
+        self._stale_reason = f"a level of {level.size} at {level.price} can't be"
+        return _GAP
 
     def _settle(self, message: BookSnapshot | BookDelta) -> BookOutcome:
         sequence, ts_venue = message.sequence, message.ts_venue

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from perpkit.core.book import BookOutcome, OrderBook
 from perpkit.core.errors import StreamGapError
-from perpkit.core.models import BookDelta, BookLevel, BookSnapshot, Side, best_first
+from perpkit.core.models import BookDelta, BookLevel, BookSnapshot, Side, best_first, possible
 
 BTC = "BTC-USD-PERP@toy"
 T0 = datetime(2026, 8, 20, 12, tzinfo=UTC)
@@ -213,6 +213,44 @@ def test_a_crossed_book_is_never_shown(book: OrderBook):
         _ = book.best_ask
     assert book.apply(snapshot([("103", "1")], [("102", "1")], sequence=12)) is BookOutcome.GAP
     assert book.apply(snapshot([("101", "1")], [("102", "1")], sequence=13)) is BookOutcome.APPLIED
+
+
+WRONG_LEVELS = [("98", "-1"), ("103", "-0.1"), ("0", "1"), ("-5", "1"), ("0", "-1")]
+
+
+@pytest.mark.parametrize("wrong", WRONG_LEVELS)
+def test_a_change_with_a_level_that_can_t_be_makes_the_book_stale(book: OrderBook, wrong):
+    """It is neither a level nor the end of one: what was sent is not known, so nothing is read until a snapshot."""
+    unchecked = delta(previous=10, sequence=11).trusted_replace(bids=levels(wrong))
+    assert book.apply(unchecked) is BookOutcome.GAP
+    with pytest.raises(StreamGapError, match=f"a level of {wrong[1]} at {wrong[0]} can't be"):
+        book.bids()
+    assert book.apply(delta([("99", "7")], previous=11, sequence=12)) is BookOutcome.BUFFERED
+    assert book.apply(snapshot([("99", "1")], [("101", "1")], sequence=11)) is BookOutcome.APPLIED
+    assert (book.bids(), book.sequence) == (((99, 7),), 12)
+
+
+@pytest.mark.parametrize("wrong", WRONG_LEVELS)
+def test_a_snapshot_with_a_level_that_can_t_be_is_not_taken(book: OrderBook, wrong):
+    """On either side, and whether or not something waited for it."""
+    for sides in ({"bids": levels(("99", "1"), wrong)}, {"asks": levels(wrong, ("101", "1"))}):
+        book.apply(snapshot([("99", "1")], [("101", "1")], sequence=(book.sequence or 0) + 1))
+        assert book.apply(snapshot(sequence=book.sequence + 1).trusted_replace(**sides)) is BookOutcome.GAP
+        assert "can't be" in book.stale_reason
+        assert book.apply(delta(previous=90, sequence=91)) is BookOutcome.BUFFERED
+        assert book.apply(snapshot(sequence=92).trusted_replace(**sides)) is BookOutcome.GAP
+        book.reset("another connection")
+
+
+@pytest.mark.parametrize("wrong", WRONG_LEVELS)
+def test_levels_that_can_t_be_are_not_put_into_order(wrong):
+    """They are no error of the order and no level to leave out; one of no size at all is left out."""
+    with pytest.raises(ValueError, match=f"a level of {wrong[1]} at {wrong[0]} can't be"):
+        best_first(levels(("99", "1"), wrong), is_bid=True)
+    with pytest.raises(ValueError, match="can't be"):
+        possible(levels(wrong))
+    assert possible(iter(levels(("99", "0")))) == [(99, 0)]
+    assert best_first(levels(("99", "0")), is_bid=False) == ()
 
 
 def test_the_depth_window_is_kept():

@@ -8,7 +8,7 @@ informs is read leniently: an unknown kind of fill is ``other``, a price of zero
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
@@ -48,6 +48,7 @@ from perpkit.core.models import (
     TimeInForce,
     Trade,
     TradingFees,
+    best_first,
 )
 
 log = logging.getLogger(__name__)
@@ -103,7 +104,8 @@ def _report(what: str, word: str) -> None:
         log.warning("%s uses a %s that perpkit does not know: %r; please report it", VENUE, what, word)
 
 
-def _refuse(what: str, problem: str) -> DecodeError:
+def refuse(what: str, problem: str) -> DecodeError:
+    """Return the error that names what can't be read, and why."""
     return DecodeError(f"{what}: {problem}", venue=VENUE)
 
 
@@ -111,14 +113,14 @@ def _side(word: str, what: str) -> Side:
     try:
         return SIDES[word]
     except KeyError:
-        raise _refuse(what, f"side {word!r} is neither BUY nor SELL") from None
+        raise refuse(what, f"side {word!r} is neither BUY nor SELL") from None
 
 
 def _sign(word: str, what: str) -> int:
     try:
         return _POSITION_SIGNS[word]
     except KeyError:
-        raise _refuse(what, f"side {word!r} is neither LONG nor SHORT") from None
+        raise refuse(what, f"side {word!r} is neither LONG nor SHORT") from None
 
 
 def positive(value: Decimal | None) -> Decimal | None:
@@ -180,7 +182,7 @@ def market(row: schema.Market) -> Market:
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise _refuse(what, f"{place}: {first['msg']}") from error
+        raise refuse(what, f"{place}: {first['msg']}") from error
 
 
 def ticker(row: schema.MarketStats, listed: Market, received: datetime) -> Ticker:
@@ -203,15 +205,23 @@ def order_book(row: schema.OrderBook, listed: Market, received: datetime) -> Boo
     """Decode a REST book, best levels first."""
     return BookSnapshot.trusted(
         market_id=listed.id,
-        bids=best_first([BookLevel(each.price, each.qty) for each in row.bid or ()], is_bid=True),
-        asks=best_first([BookLevel(each.price, each.qty) for each in row.ask or ()], is_bid=False),
+        bids=side_of(((each.price, each.qty) for each in row.bid or ()), listed, is_bid=True),
+        asks=side_of(((each.price, each.qty) for each in row.ask or ()), listed, is_bid=False),
         ts_received=received,
     )
 
 
-def best_first(levels: Sequence[BookLevel], *, is_bid: bool) -> tuple[BookLevel, ...]:
-    """Return the levels that hold something, the best first."""
-    return tuple(sorted((each for each in levels if each[1] > _ZERO), key=lambda each: each[0], reverse=is_bid))
+def side_of(pairs: Iterable[tuple[Decimal, Decimal]], listed: Market, *, is_bid: bool) -> tuple[BookLevel, ...]:
+    """
+    Return one side of a book, best first, without levels of no size.
+
+    Raises:
+        DecodeError: A size is below zero, or a price is not above it.
+    """
+    try:
+        return best_first((BookLevel(price, size) for price, size in pairs), is_bid=is_bid)
+    except ValueError as error:
+        raise refuse(f"book of {listed.id}", str(error)) from None
 
 
 def trade(row: schema.PublicTrade, listed: Market, received: datetime) -> Trade:
@@ -390,10 +400,10 @@ def position(row: schema.Position, listed: Market, received: datetime) -> Positi
     """
     what = f"position {row.market}"
     if row.status not in {"OPENED", "CLOSED"}:
-        raise _refuse(what, f"status {row.status!r} is neither OPENED nor CLOSED")
+        raise refuse(what, f"status {row.status!r} is neither OPENED nor CLOSED")
     sign = _sign(row.side, what)
     if row.size < _ZERO:
-        raise _refuse(what, f"size {row.size} is negative, and its sign is in the side")
+        raise refuse(what, f"size {row.size} is negative, and its sign is in the side")
     size = row.size * sign if row.status == "OPENED" else _ZERO
     updated = row.updated_at if row.updated_at is not None else row.updated_time
     return Position.trusted(
@@ -414,7 +424,7 @@ def position(row: schema.Position, listed: Market, received: datetime) -> Positi
 def leverage(row: schema.Leverage, listed: Market) -> LeverageSetting:
     """Decode the account's setting for a market."""
     if row.leverage <= _ZERO:
-        raise _refuse(f"leverage of {listed.id}", f"leverage {row.leverage} is not above zero")
+        raise refuse(f"leverage of {listed.id}", f"leverage {row.leverage} is not above zero")
     return LeverageSetting(
         market_id=listed.id, leverage=row.leverage, margin_mode=MarginMode.CROSS, max_leverage=listed.max_leverage
     )
@@ -440,7 +450,7 @@ def order(row: schema.Order, listed: Market, received: datetime) -> Order:
     kind, trigger = _kind_and_trigger(row, side, what)
     filled = _filled(row, what)
     if not filled >= _ZERO or (filled > row.qty and row.qty > _ZERO):
-        raise _refuse(what, f"filledQty {filled} does not fit qty {row.qty}")
+        raise refuse(what, f"filledQty {filled} does not fit qty {row.qty}")
     status, reason = _order_status(row, filled, what)
     in_force = TimeInForce.IOC if row.time_in_force is None and kind is OrderType.MARKET else _in_force(row)
     return Order.trusted(
@@ -478,7 +488,7 @@ def _filled(row: schema.Order, what: str) -> Decimal:
         return _ZERO
     if row.status == "FILLED":
         return row.qty
-    raise _refuse(what, f"{row.status}, and filledQty is missing")
+    raise refuse(what, f"{row.status}, and filledQty is missing")
 
 
 def _in_force(row: schema.Order) -> TimeInForce:
@@ -504,7 +514,7 @@ def _kind_and_trigger(row: schema.Order, side: Side, what: str) -> tuple[OrderTy
             return _conditional(row.trigger, side)
         case "TPSL":
             return _position_leg(row)
-    raise _refuse(what, f"type {row.type!r} is in no source")
+    raise refuse(what, f"type {row.type!r} is in no source")
 
 
 def _conditional(trigger: schema.Trigger | None, side: Side) -> tuple[OrderType, Decimal | None]:
@@ -543,7 +553,7 @@ def _order_status(row: schema.Order, filled: Decimal, what: str) -> tuple[OrderS
             return OrderStatus.PARTIALLY_FILLED, None
         return standing, None
     if row.status not in _ENDED:
-        raise _refuse(what, f"status {row.status!r} is in no source")
+        raise refuse(what, f"status {row.status!r} is in no source")
     ended = ending(row.status, row.status_reason)
     # What was filled was accepted: the rest of it can only have been canceled.
     if filled and ended.status is OrderStatus.REJECTED:

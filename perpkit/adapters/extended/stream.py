@@ -266,8 +266,8 @@ class _Book(_Stream):
         elif kind == "DELTA":
             event = BookDelta.trusted(
                 market_id=market.id,
-                bids=self._changed(data.b or (), 0),
-                asks=self._changed(data.a or (), 1),
+                bids=self._changed(data.b or (), 0, market),
+                asks=self._changed(data.a or (), 1, market),
                 previous_sequence=frame.seq - 1,
                 sequence=frame.seq,
                 ts_venue=decode.moment(frame.ts),
@@ -281,29 +281,32 @@ class _Book(_Stream):
     def _snapshot(
         self, data: schema.Book, frame: schema.StreamFrame[Any], market: Market, received: datetime
     ) -> BookSnapshot:
-        bids = [BookLevel(level.p, level.q) for level in data.b or () if level.q > _ZERO]
-        asks = [BookLevel(level.p, level.q) for level in data.a or () if level.q > _ZERO]
+        bids = decode.side_of(((level.p, level.q) for level in data.b or ()), market, is_bid=True)
+        asks = decode.side_of(((level.p, level.q) for level in data.a or ()), market, is_bid=False)
         self._sizes = (dict(bids), dict(asks))
         return BookSnapshot.trusted(
             market_id=market.id,
-            bids=decode.best_first(bids, is_bid=True),
-            asks=decode.best_first(asks, is_bid=False),
+            bids=bids,
+            asks=asks,
             sequence=frame.seq,
             ts_venue=decode.moment(frame.ts),
             ts_received=received,
         )
 
-    def _changed(self, levels: Sequence[schema.BookLevel], side: int) -> tuple[BookLevel, ...]:
+    def _changed(self, levels: Sequence[schema.BookLevel], side: int, market: Market) -> tuple[BookLevel, ...]:
         sizes = self._sizes[side]
         changed = []
         for level in levels:
-            size = level.c if level.c is not None else sizes.get(level.p, _ZERO) + level.q
-            if size > _ZERO:
-                sizes[level.p] = size
+            price, size = level.p, level.c
+            if size is None:
+                size = sizes.get(price, _ZERO) + level.q
+            if size > _ZERO and price > _ZERO:
+                sizes[price] = size
+            elif size < _ZERO or price <= _ZERO:
+                raise decode.refuse(f"book of {market.id}", f"a level of {size} at {price} can't be")
             else:
-                sizes.pop(level.p, None)
-                size = _ZERO
-            changed.append(BookLevel(level.p, size))
+                sizes.pop(price, None)
+            changed.append(BookLevel(price, size))
         return tuple(changed)
 
 

@@ -36,6 +36,8 @@ from perpkit.core.models import (
     Side,
     Ticker,
     Trade,
+    best_first,
+    possible,
 )
 from perpkit.core.quantize import canonical
 
@@ -248,12 +250,12 @@ def book_frame(frame: schema.BookFrame, listed: Market, received: datetime) -> B
     and is no number to go by.
     """
     book = frame.order_book
-    bids, asks = _read_levels(book.bids), _read_levels(book.asks)
+    bids, asks = _read_levels(book.bids, listed), _read_levels(book.asks, listed)
     if frame.type.startswith("subscribed/"):
         return BookSnapshot.trusted(
             market_id=listed.id,
-            bids=tuple(sorted((each for each in bids if each.size), reverse=True)),
-            asks=tuple(sorted(each for each in asks if each.size)),
+            bids=best_first(bids, is_bid=True),
+            asks=best_first(asks, is_bid=False),
             sequence=book.nonce,
             ts_venue=moment(book.last_updated_at),
             ts_received=received,
@@ -269,8 +271,11 @@ def book_frame(frame: schema.BookFrame, listed: Market, received: datetime) -> B
     )
 
 
-def _read_levels(levels: Iterable[schema.Level] | None) -> list[BookLevel]:
-    return [BookLevel(_number(each.price), _number(each.size)) for each in levels or ()]
+def _read_levels(levels: Iterable[schema.Level] | None, listed: Market) -> list[BookLevel]:
+    try:
+        return possible([BookLevel(_number(each.price), _number(each.size)) for each in levels or ()])
+    except ValueError as error:
+        raise refuse(f"book of {listed.id}", str(error)) from None
 
 
 def fill_kind(word: str) -> FillKind:

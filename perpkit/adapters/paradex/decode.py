@@ -9,7 +9,7 @@ None. A zero price means 'none' on this venue.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
@@ -56,6 +56,7 @@ from perpkit.core.models import (
     VenueStatus,
     best_first,
 )
+from perpkit.core.models.book import BestFirst, impossible
 
 log = logging.getLogger(__name__)
 
@@ -261,17 +262,6 @@ def _hours(hours: Decimal) -> timedelta:
     return timedelta(microseconds=int(hours * 3_600_000_000))
 
 
-_ids: dict[str, tuple[Market, str]] = {}
-
-
-def _id(listed: Market) -> str:
-    """Return a market's id, which the model puts together anew at each look, and a busy stream looks often."""
-    known = _ids.get(listed.symbol)
-    if known is None or known[0] is not listed:
-        known = _ids[listed.symbol] = (listed, listed.id)
-    return known[1]
-
-
 def _market_status(row: schema.Market, now: datetime) -> MarketStatus:
     opened, expires = _moment(row.open_at), _moment(row.expiry_at)
     if (opened is not None and opened > now) or (expires is not None and expires <= now):
@@ -304,13 +294,13 @@ def trading_fees(listed: Market, account: schema.AccountFees | None) -> TradingF
         taker = taker if taker is not None else number(account.taker_rate, "taker_rate")
     if maker is None or taker is None:
         raise _refuse(f"fees of {listed.id}", "neither the market nor the account names them")
-    return TradingFees(market_id=_id(listed), maker=maker, taker=taker)
+    return TradingFees(market_id=listed.id, maker=maker, taker=taker)
 
 
 def ticker(row: schema.MarketSummary, listed: Market, received: datetime) -> Ticker:
     """Decode one market's prices. The 24-hour volume is in USD, so it is a notional."""
     return Ticker.trusted(
-        market_id=_id(listed),
+        market_id=listed.id,
         bid_price=positive(row.bid, "bid"),
         ask_price=positive(row.ask, "ask"),
         last_price=positive(row.last_traded_price, "last_traded_price"),
@@ -326,13 +316,20 @@ def ticker(row: schema.MarketSummary, listed: Market, received: datetime) -> Tic
 def order_book(row: schema.OrderBook, listed: Market, received: datetime) -> BookSnapshot:
     """Decode a REST book, best levels first."""
     return BookSnapshot.trusted(
-        market_id=_id(listed),
-        bids=best_first([BookLevel(price, size) for price, size in row.bids or ()], is_bid=True),
-        asks=best_first([BookLevel(price, size) for price, size in row.asks or ()], is_bid=False),
+        market_id=listed.id,
+        bids=_side_of(row.bids, listed, is_bid=True),
+        asks=_side_of(row.asks, listed, is_bid=False),
         sequence=row.seq_no,
         ts_venue=_moment(row.last_updated_at),
         ts_received=received,
     )
+
+
+def _side_of(rows: Iterable[tuple[Decimal, Decimal]] | None, listed: Market, *, is_bid: bool) -> BestFirst:
+    try:
+        return best_first([BookLevel(price, size) for price, size in rows or ()], is_bid=is_bid)
+    except ValueError as error:
+        raise _refuse(f"book of {listed.id}", str(error)) from None
 
 
 def book_update(row: schema.OrderBookUpdate, listed: Market, received: datetime) -> BookSnapshot | BookDelta:
@@ -342,17 +339,32 @@ def book_update(row: schema.OrderBookUpdate, listed: Market, received: datetime)
     ``seq_no`` counts the market's updates, so each frame of the deltas feed follows the one numbered one less.
 
     Raises:
-        DecodeError: It is neither a snapshot nor a change, or a level has no side.
+        DecodeError: It is neither a snapshot nor a change, or a level has no side, a size below zero or a price that is
+            not above it.
     """
     bids: list[BookLevel] = []
     asks: list[BookLevel] = []
-    add_bid, add_ask, last_at = bids.append, asks.append, _levels.last_at.get
+    levels, any_empty = _levels, False
+    add_bid, add_ask, last_at = bids.append, asks.append, levels.last_at.get
     for rows in (row.inserts, row.updates):
-        for level in rows or ():
-            side, price, size = level.side, level.price, level.size
+        for each in rows or ():
+            side, price, size = each.side, each.price, each.size
             last = last_at(price)
-            if last is None or last.size != size:
-                last = _levels.read(price, size, last)
+            if last is None:
+                last = levels.read(price, size)
+                any_empty = any_empty or not last.level.size
+            elif last.size != size:
+                # As in `read`, in place: a quarter of a book is new with each frame.
+                try:
+                    base = Decimal(size)
+                    is_usual = base > _ZERO and base.is_finite()
+                except InvalidOperation:  # no number, or compared as none
+                    is_usual = False
+                if is_usual:
+                    last.size, last.level = size, _new(BookLevel, (last.price, base))
+                else:
+                    last = levels.read(price, size)
+                    any_empty = True
             if side == "BUY":
                 add_bid(last.level)
             elif side == "SELL":
@@ -360,24 +372,23 @@ def book_update(row: schema.OrderBookUpdate, listed: Market, received: datetime)
             else:
                 raise _no_side(side, listed)
     if row.update_type == "s":
-        some_empty = _levels.any_empty
         return _new_snapshot(
-            market_id=_id(listed),
-            bids=best_first(bids, is_bid=True, some_empty=some_empty),
-            asks=best_first(asks, is_bid=False, some_empty=some_empty),
+            market_id=listed.id,
+            bids=best_first(bids, is_bid=True, checked=not any_empty),
+            asks=best_first(asks, is_bid=False, checked=not any_empty),
             sequence=row.seq_no,
             ts_venue=_moment(row.last_updated_at),
             ts_received=received,
         )
     if row.update_type != "d":
         raise _refuse(f"book of {listed.id}", f"update_type {row.update_type!r} is neither 's' nor 'd'")
-    for level in row.deletes or ():
-        if level.side not in SIDES:
-            raise _no_side(level.side, listed)
-        gone = bids if level.side == "BUY" else asks
-        gone.append(BookLevel(_number(level.price), _ZERO))
+    for each in row.deletes or ():
+        if each.side not in SIDES:
+            raise _no_side(each.side, listed)
+        gone = bids if each.side == "BUY" else asks
+        gone.append(BookLevel(_number(each.price), _ZERO))
     return _new_delta(
-        market_id=_id(listed),
+        market_id=listed.id,
         bids=tuple(bids),
         asks=tuple(asks),
         previous_sequence=row.seq_no - 1,
@@ -404,38 +415,27 @@ class _Levels:
     What levels were read as, by their price's text. Most of a book stands as it stood a tenth of a second ago.
 
     Attributes:
-        last_at: By a price's text, what was read with it last. The texts of price and size have to be the same, so it
-            matters not whose book they come from.
-        any_empty: Whether any level ever had no size above zero.
+        last_at: By a price's text, what was read with it last, if that had a size. The texts of price and size have to
+            be the same, so it matters not whose book they come from.
     """
 
     def __init__(self, most_prices: int = 65_536) -> None:
         self.last_at: dict[str, _ReadLevel] = {}
-        self.any_empty = False
         self._most = most_prices
 
-    def read(self, price: str, size: str, last: _ReadLevel | None) -> _ReadLevel:
-        """Read a level and remember it; ``last`` is what is known of its price."""
-        exact = _number(price) if last is None else last.price
-        try:
-            base = Decimal(size)
-        except InvalidOperation:
-            base = _NAN
-        if not base.is_finite():
-            base = _number(size)  # which says what is wrong with it
-        if base <= _ZERO:
-            self.any_empty = True
-        level = _new(BookLevel, (exact, base))
-        if last is not None:
-            last.size, last.level = size, level
-            return last
-        if len(self.last_at) >= self._most:
-            self.last_at.clear()
-        read = self.last_at[price] = _ReadLevel(exact, size, level)
+    def read(self, price: str, size: str) -> _ReadLevel:
+        """Read a level, and remember it if it is the first at its price and not empty."""
+        level = BookLevel(_number(price), _number(size))
+        if impossible(level):
+            raise _refuse("a book", f"a level of {size[:40]} at {price[:40]} can't be")
+        read = _ReadLevel(level.price, size, level)
+        if level.size and price not in self.last_at:
+            if len(self.last_at) >= self._most:
+                self.last_at.clear()
+            self.last_at[price] = read
         return read
 
 
-_NAN = Decimal("NaN")
 _levels = _Levels()
 
 
@@ -464,7 +464,7 @@ def trade(row: schema.Trade, listed: Market, received: datetime) -> Trade:
         finite(size, "trade size")
     return _new_trade(
         trade_id=row.id if word == "FILL" else _unique(word, row.id),
-        market_id=_id(listed),
+        market_id=listed.id,
         side=SIDES.get(row.side) or _side(row.side, "trade %s", row.id),
         price=price,
         size=size,
@@ -477,7 +477,7 @@ def trade(row: schema.Trade, listed: Market, received: datetime) -> Trade:
 def candle(row: schema.Kline, listed: Market, interval: timedelta) -> Candle:
     """Decode one bar."""
     return Candle.trusted(
-        market_id=_id(listed),
+        market_id=listed.id,
         opened_at=from_ms(row.opened_at),
         interval=interval,
         open=row.open,
@@ -501,7 +501,7 @@ def funding_from_summary(row: schema.MarketSummary, listed: Market, received: da
     if value is None or listed.funding_interval is None:
         return None
     return FundingRate.trusted(
-        market_id=_id(listed),
+        market_id=listed.id,
         value=value,
         period=listed.funding_interval,
         kind=FundingKind.CURRENT,
@@ -532,7 +532,7 @@ def funding(
         finite(value, "funding_rate")
         finite(index or _ZERO, "funding_index")
     return _new_rate(
-        market_id=_id(listed),
+        market_id=listed.id,
         value=value,
         period=period,
         kind=kind,
@@ -549,7 +549,7 @@ def funding_payment(row: schema.FundingPayment, listed: Market, received: dateti
     """Decode one payment: from the account's view, positive when received."""
     return FundingPayment.trusted(
         payment_id=row.id,
-        market_id=_id(listed),
+        market_id=listed.id,
         amount=row.payment,
         asset=listed.instrument.settle,
         ts_venue=from_ms(row.created_at),
@@ -606,7 +606,7 @@ def position(row: schema.Position, listed: Market, received: datetime) -> Positi
     settled = number(row.realized_positional_funding_pnl, f"{what} realized_positional_funding_pnl")
     realized = number(row.realized_positional_pnl, f"{what} realized_positional_pnl")
     return Position.trusted(
-        market_id=_id(listed),
+        market_id=listed.id,
         size=size,
         entry_price=positive(row.average_entry_price, f"{what} average_entry_price") if size else None,
         unrealized_pnl=_less(unrealized, accrued),
@@ -639,7 +639,7 @@ def leverage(row: schema.MarginEntry | schema.MarginUpdate, listed: Market) -> L
     if mode is MarginMode.ISOLATED and isinstance(row, schema.MarginEntry) and row.isolated_margin_leverage:
         value = row.isolated_margin_leverage
     return LeverageSetting(
-        market_id=_id(listed), leverage=Decimal(value), margin_mode=mode, max_leverage=listed.max_leverage
+        market_id=listed.id, leverage=Decimal(value), margin_mode=mode, max_leverage=listed.max_leverage
     )
 
 
@@ -673,7 +673,7 @@ def order(row: schema.Order, listed: Market, received: datetime, *, is_stream: b
     created, updated = row.created_at, row.last_updated_at
     created_at = from_ms(created) if created else None
     decoded = _new_order(
-        market_id=_id(listed),
+        market_id=listed.id,
         venue_order_id=identity,
         client_order_id=row.client_id or None,
         side=SIDES.get(row.side) or _side(row.side, "order %s", identity),
@@ -740,7 +740,7 @@ def fill(row: schema.Fill, listed: Market, received: datetime, *, order_side: Si
     side = order_side or (taker.opposite if liquidity is Liquidity.MAKER else taker)
     return Fill.trusted(
         fill_id=_unique(row.fill_type, row.id),
-        market_id=_id(listed),
+        market_id=listed.id,
         venue_order_id=row.order_id or None,
         client_order_id=row.client_id or None,
         side=side,

@@ -51,6 +51,9 @@ PRIVATE_CONNECTION = "private"
 
 _CHANNEL_KEY = '"channel":"'
 
+# Looked up once: on Python 3.11 an enum finds its members slowly.
+_CURRENT = FundingKind.CURRENT
+
 _KEEPALIVE: Frame | None = None
 """The venue pings by itself, and has no message for it."""
 
@@ -366,7 +369,7 @@ class ParadexStream:
         market = self._market_of(row.market)
         if market is None:
             return self._unknown(row.market)
-        rate = decode.funding(row, market, received, kind=FundingKind.CURRENT, source="funding_data")
+        rate = decode.funding(row, market, received, kind=_CURRENT, source="funding_data")
         return (rate,) if rate is not None else ()
 
     def _order(self, row: schema.Order, received: datetime) -> Sequence[Event]:

@@ -10,7 +10,7 @@ from perpkit.core.models.account import (
     PositionSide,
 )
 from perpkit.core.models.base import Duration, Model, NonNegative, Number, Price, Size, UtcTime
-from perpkit.core.models.book import BookDelta, BookLevel, BookSnapshot, best_first
+from perpkit.core.models.book import BookDelta, BookLevel, BookSnapshot, best_first, possible
 from perpkit.core.models.events import Channel, Event, StreamState, StreamStatus, Subscription
 from perpkit.core.models.fill import Fill, FillKind, Liquidity, Trade
 from perpkit.core.models.funding import FundingKind, FundingPayment, FundingRate
@@ -97,5 +97,6 @@ __all__ = [
     "VenueHealth",
     "VenueStatus",
     "best_first",
+    "possible",
     "split_multiplier",
 ]

@@ -96,7 +96,7 @@ class Model(BaseModel):
 
     def replace(self, **changes: Any) -> Self:
         """Return a validated copy with some fields changed."""
-        return type(self).model_validate({**self.__dict__, **changes})
+        return type(self).model_validate({**self._values(), **changes})
 
     def trusted_replace(self, **changes: Any) -> Self:
         """
@@ -105,7 +105,11 @@ class Model(BaseModel):
         Raises:
             TypeError: There is no such field.
         """
-        return self.trusted(**{**self.__dict__, **changes})
+        return self.trusted(**{**self._values(), **changes})
+
+    def _values(self) -> dict[str, Any]:
+        """Return the fields. A model that keeps more beside them leaves that out."""
+        return self.__dict__
 
 
 _set_dict = BaseModel.__dict__["__dict__"].__set__

@@ -29,16 +29,41 @@ class BestFirst(tuple[BookLevel, ...]):
 _price_of = itemgetter(0)
 
 
-def best_first(levels: Iterable[BookLevel], *, is_bid: bool, some_empty: bool = True) -> BestFirst:
+def best_first(levels: Iterable[BookLevel], *, is_bid: bool, checked: bool = False) -> BestFirst:
     """
     Bring the levels of one side into a snapshot's order, and leave out those of no size.
 
     Args:
         is_bid: The highest price is best; the lowest otherwise.
-        some_empty: False where the caller knows that each has a size.
+        checked: The caller knows that each has a size and a price above zero.
+
+    Raises:
+        ValueError: A size below zero, or a price that is not above it; see :func:`possible`.
     """
-    present = [level for level in levels if level[1] > 0] if some_empty else levels
-    return BestFirst(sorted(present, key=_price_of, reverse=is_bid))
+    if checked:
+        return BestFirst(sorted(levels, key=_price_of, reverse=is_bid))
+    return BestFirst(sorted((level for level in possible(levels) if level[1]), key=_price_of, reverse=is_bid))
+
+
+def possible(levels: Iterable[BookLevel]) -> list[BookLevel]:
+    """
+    Return levels as they are, of a snapshot or of a change.
+
+    Raises:
+        ValueError: A size below zero, or a price that is not above it: a book with such a level can't be trusted.
+    """
+    listed = list(levels)
+    for level in listed:
+        if impossible(level):
+            msg = f"a level of {level[1]} at {level[0]} can't be"
+            raise ValueError(msg)
+    return listed
+
+
+def impossible(level: BookLevel) -> bool:
+    """Whether no book can have such a level: a size below zero, or a price that is not above it."""
+    price, size = level
+    return size < 0 or price <= 0
 
 
 class BookSnapshot(Model):

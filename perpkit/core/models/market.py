@@ -7,9 +7,11 @@ Text form of a market: ``BTC-USD-PERP@paradex``.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
-from typing import Self, TypeAlias
+from functools import cached_property
+from typing import Any, Self, TypeAlias
 
 from perpkit.core.models.base import Duration, Model, NonNegative, Number, Price, Size, UtcTime
 
@@ -147,10 +149,20 @@ class Market(Model):
     status: MarketStatus
     listed_at: UtcTime | None = None
 
-    @property
+    @cached_property
     def id(self) -> MarketId:
         """``BTC-USD-PERP@paradex``."""
+        # Kept beside the fields: every event of a stream names its market by it.
         return f"{self.instrument.symbol}@{self.venue}"
+
+    def _values(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "id"}
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Copy as pydantic does; the copy finds its id anew."""
+        copy = super().model_copy(update=update, deep=deep)
+        copy.__dict__.pop("id", None)
+        return copy
 
     @property
     def ccxt_symbol(self) -> str:

@@ -12,7 +12,7 @@ import socket
 import ssl
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self
 
@@ -33,6 +33,9 @@ _ABNORMAL = 1006
 _NO_STATUS = 1005
 _NEVER_SENT = frozenset({_ABNORMAL, _NO_STATUS, 1015})
 _CLEAN = frozenset({1000, 1001})
+
+# Looked up once: on Python 3.11 an enum finds its members slowly, and every frame is asked.
+_TEXT, _BINARY = aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +102,6 @@ class WebSocketConnection:
         self._closing = asyncio.Lock()
         self._released = False
         self._socket = socket_.get_extra_info("socket")
-        self._received_at: datetime | None = None
         self._loop = asyncio.get_running_loop()
         self._waiting_since: float | None = None
         self._watch: asyncio.TimerHandle | None = None
@@ -199,11 +201,6 @@ class WebSocketConnection:
         """How it ended; None while it is open."""
         return self._closed
 
-    @property
-    def received_at(self) -> datetime | None:
-        """When the latest data frame arrived, aware UTC."""
-        return self._received_at
-
     async def send(
         self, data: str | bytes, *, operation: str = "send frame", client_order_id: str | None = None
     ) -> None:
@@ -242,14 +239,16 @@ class WebSocketConnection:
     async def __anext__(self) -> str | bytes:
         if self._closed is not None:
             raise StopAsyncIteration
-        self._waiting_since = self._loop.time()
-        try:
+        if self._watch is None:
             message = await self._ws.receive()
-        finally:
-            self._waiting_since = None
+        else:
+            self._waiting_since = self._loop.time()
+            try:
+                message = await self._ws.receive()
+            finally:
+                self._waiting_since = None
         kind = message.type
-        if kind is aiohttp.WSMsgType.TEXT or kind is aiohttp.WSMsgType.BINARY:
-            self._received_at = self._clock.now()
+        if kind is _TEXT or kind is _BINARY:
             if self._recorders:
                 self._record_received(message.data)
             return message.data  # type: ignore[no-any-return]  # str for TEXT, bytes for BINARY

@@ -192,6 +192,24 @@ async def test_a_book_frame_of_no_known_kind_is_an_error(source):
         decode(book("PATCH", 1), NOW)
 
 
+@pytest.mark.parametrize(
+    ("kind", "level", "named"),
+    [
+        ("SNAPSHOT", {"q": "-1", "p": "99"}, "-1 at 99"),
+        ("SNAPSHOT", {"q": "1", "p": "0"}, "1 at 0"),
+        ("DELTA", {"q": "-2", "p": "100", "c": "-1"}, "-1 at 100"),
+        ("DELTA", {"q": "-2", "p": "100"}, "-1 at 100"),
+        ("DELTA", {"q": "1", "p": "-5", "c": "1"}, "1 at -5"),
+    ],
+)
+async def test_a_level_that_can_t_be_is_an_error(source, kind, level, named):
+    """A size below zero, also as a sum of changes, means that something was missed; the next number shows the gap."""
+    (decode,) = follow(source, Channel.BOOK)
+    decode(book("SNAPSHOT", 1, [{"q": "1", "p": "100"}]), NOW)
+    with pytest.raises(DecodeError, match=f"a level of {named} can't be"):
+        decode(book(kind, 2, [level]), NOW)
+
+
 # Ticker
 
 

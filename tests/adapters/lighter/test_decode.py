@@ -141,6 +141,16 @@ def test_the_rows_of_a_snapshot_are_sorted_and_empty_levels_left_out():
     assert [level.price for level in decode.book_frame(frame, ETH, NOW).bids] == [2, 1]
 
 
+@pytest.mark.parametrize("kind", ["subscribed/order_book", "update/order_book"])
+@pytest.mark.parametrize(("price", "size"), [("1", "-1"), ("0.0", "1"), ("-1", "1")])
+def test_a_level_that_can_t_be_is_an_error(kind, price, size):
+    """A size below zero or a price that is not above it: the frame is a loss, and the next nonce shows it."""
+    book = {"nonce": 5, "begin_nonce": 4, "asks": [{"price": price, "size": size}]}
+    frame = read(schema.BookFrame, {"channel": "order_book:0", "type": kind, "order_book": book})
+    with pytest.raises(DecodeError, match=f"a level of {size} at {price} can't be"):
+        decode.book_frame(frame, ETH, NOW)
+
+
 def test_a_trade_whose_maker_was_the_ask_is_a_buy():
     """The side is the taker's."""
     row = read(schema.Trades, EXAMPLES["rest"]["Trades"]).trades[0]

@@ -271,12 +271,28 @@ def test_a_whole_book_is_sorted_and_without_empty_levels_whatever_was_read_befor
         update("s", inserts=[("BUY", "NaN", "1")]),
         update("s", inserts=[("BUY", "1", "Infinity")]),
         update("d", deletes=[("BUY", "sNaN", "0")]),
+        update("s", inserts=[("BUY", "1", "2"), ("BUY", "1", "NaN")]),
+        update("d", inserts=[("BUY", "1", "2")], updates=[("SELL", "1", "Infinity")]),
     ],
 )
 def test_a_book_that_can_t_be_read_is_an_error(row):
     """A level without a side or a number has no place in a book."""
     with pytest.raises(DecodeError):
         decode.book_update(row, MARKET, NOW)
+
+
+@pytest.mark.parametrize("kind", ["s", "d"])
+@pytest.mark.parametrize(("price", "size"), [("7.25", "-1"), ("7.25", "-0.001"), ("0", "1"), ("-7.25", "1")])
+def test_a_level_that_can_t_be_is_an_error_and_no_level_to_leave_out(kind, price, size):
+    """A size below zero or a price that is not above it, whether or not the price is known, and for the REST book."""
+    good = update(kind, inserts=[("BUY", "7.25", "2")])
+    for _ in range(2):
+        with pytest.raises(DecodeError, match=f"a level of {size} at {price} can't be"):
+            decode.book_update(update(kind, inserts=[("BUY", price, size)]), MARKET, NOW)
+        assert decode.book_update(good, MARKET, NOW).bids == ((Decimal("7.25"), 2),)
+    fields = {"market": "BTC-USD-PERP", "seq_no": 1, "last_updated_at": 1}
+    with pytest.raises(DecodeError, match=f"book of .* a level of {size} at {price} can't be"):
+        decode.order_book(read(schema.OrderBook, **fields, asks=[[price, size]], bids=[]), MARKET, NOW)
 
 
 def test_a_trade_of_the_contract_s_example():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from decimal import Decimal
 
 import pytest
@@ -67,3 +68,21 @@ def test_a_market_has_one_name_in_each_vocabulary():
     assert market.hummingbot_pair == "BTC-USD"
     kilo = a_market(instrument=Instrument.of("kPEPE", "USD", "USDC"))
     assert (kilo.id, kilo.hummingbot_pair) == ("kPEPE-USD-PERP@paradex", "kPEPE-USD")
+
+
+def test_a_market_that_has_told_its_id_is_copied_compared_and_written_like_any_other():
+    """The id is kept once it was asked for, beside the fields: no copy keeps another's, and nothing else shows it."""
+    asked, fresh = a_market(), a_market()
+    assert asked.id == f"{asked.instrument.symbol}@{asked.venue}"
+    assert asked == fresh
+    assert hash(asked) == hash(fresh)
+    assert asked.model_dump() == fresh.model_dump()
+    elsewhere = {"venue": "other"}
+    copies = [
+        asked.replace(**elsewhere),
+        asked.trusted_replace(**elsewhere),
+        asked.model_copy(update=elsewhere),
+        asked.model_copy(update=elsewhere, deep=True),
+    ]
+    assert {copy.id for copy in copies} == {f"{asked.instrument.symbol}@other"}
+    assert pickle.loads(pickle.dumps(asked)).id == asked.id  # noqa: S301

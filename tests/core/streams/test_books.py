@@ -132,6 +132,17 @@ async def test_a_crossed_book_is_mended_like_a_gap():
         assert rig.connection.asked("unsubscribe") == ["book.BTC"]
 
 
+async def test_a_level_that_can_t_be_is_mended_like_a_gap():
+    """A plugin that passes on a size below zero is not obeyed: the book is told to be wrong, and made again."""
+    async with Rig() as rig:
+        stream = await live_book(rig)
+        await rig.bring(BOOK, delta(2).trusted_replace(bids=levels(("99", "-1"))))
+        (gap,) = await read(stream)
+        assert gap.state is GAP
+        assert "a level of -1 at 99 can't be" in gap.reason
+        assert rig.connection.asked("unsubscribe") == ["book.BTC"]
+
+
 async def test_gaps_without_end_are_mended_with_growing_pauses():
     """A venue whose book is broken is not hammered with subscriptions."""
     async with Rig() as rig:

@@ -41,6 +41,7 @@ from perpkit.core.models import (
     TradingFees,
     VenueHealth,
     VenueStatus,
+    best_first,
 )
 from pydantic import ValidationError
 
@@ -192,17 +193,16 @@ def sampled_rate(row: schema.Funding, listed: Market, received: datetime) -> Fun
     )
 
 
-def _levels(rows: Sequence[tuple[Decimal, Decimal]] | None, *, highest_first: bool) -> tuple[BookLevel, ...]:
-    levels = [BookLevel(price, size) for price, size in rows or ()]
-    return tuple(sorted(levels, key=lambda level: level.price, reverse=highest_first))
+def _levels(rows: Sequence[tuple[Decimal, Decimal]] | None) -> tuple[BookLevel, ...]:
+    return tuple(BookLevel(price, size) for price, size in rows or ())
 
 
 def book(row: schema.Book, listed: Market, received: datetime) -> BookSnapshot:
     """Decode a whole book."""
     return BookSnapshot(
         market_id=listed.id,
-        bids=_levels(row.bids, highest_first=True),
-        asks=_levels(row.asks, highest_first=False),
+        bids=best_first(_levels(row.bids), is_bid=True),
+        asks=best_first(_levels(row.asks), is_bid=False),
         sequence=row.sequence,
         ts_venue=from_ms(row.time),
         ts_received=received,
@@ -213,8 +213,8 @@ def book_update(row: schema.Book, listed: Market, received: datetime) -> BookDel
     """Decode changed levels: sizes are what stands there now, and each number is one more than the last."""
     return BookDelta(
         market_id=listed.id,
-        bids=_levels(row.bids, highest_first=True),
-        asks=_levels(row.asks, highest_first=False),
+        bids=_levels(row.bids),
+        asks=_levels(row.asks),
         previous_sequence=row.sequence - 1,
         sequence=row.sequence,
         ts_venue=from_ms(row.time),

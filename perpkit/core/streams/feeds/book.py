@@ -46,21 +46,27 @@ class BookFeed(Feed):
     def process(self, data: Data) -> None:
         """Apply, and deliver what was applied."""
         for event in data.events:
-            if isinstance(event, self.kinds) and event.market_id == self._book.market_id:
+            # isinstance alone says "no" slowly: pydantic answers it in Python.
+            kind = type(event)
+            if kind is not BookSnapshot and kind is not BookDelta and not isinstance(event, self.kinds):
+                continue
+            if event.market_id == self._market_id:  # type: ignore[union-attr]  # one of our kinds
                 self._wire_brings = True
-                if self._apply(event) is _APPLIED and _is_snapshot(event):
-                    self._fresh.set()
+                self._apply(event, from_wire=True)  # type: ignore[arg-type]  # as above
 
-    def _apply(self, event: BookSnapshot | BookDelta) -> BookOutcome:
-        outcome = self._book.apply(event)
+    def _apply(self, event: BookSnapshot | BookDelta, *, from_wire: bool = False) -> None:
+        book = self._book
+        outcome = book.apply(event)
         if outcome is _APPLIED:
-            if _is_snapshot(event) and event.sequence != self._book.sequence:
-                event = self._book.snapshot()  # with the deltas that had waited for it
+            if _is_snapshot(event):
+                if from_wire:
+                    self._fresh.set()
+                if event.sequence != book.sequence:
+                    event = book.snapshot()  # with the deltas that had waited for it
             for consumer in self.consumers:
-                consumer.put_book(self.key, event, self._book)
+                consumer.put_book(self.key, event, book)
         elif outcome is _GAP:
-            self._mend(self._book.stale_reason or "gap")
-        return outcome
+            self._mend(book.stale_reason or "gap")
 
     def _mend(self, reason: str) -> None:
         """Tell of the gap at once, take out what waits of the wrong book, and have it made again."""

@@ -56,21 +56,23 @@ class _LatestFeed(Feed, Generic[L]):
 
     def _take(self, events: Iterable[Event]) -> None:
         for event in events:
-            if self._is_ours(event):
-                self._came.set()
-                self._take_one(event)  # type: ignore[arg-type]  # ours, so its kind is L
+            if self._is_ours(event) and self._is_news(event):  # type: ignore[arg-type]  # ours, so its kind is L
+                for consumer in self.consumers:
+                    consumer.put_latest(self.key, event)  # type: ignore[arg-type]  # as above
 
-    def _take_one(self, event: L) -> None:
-        moment, held, before = self._time_of(event), self._latest, self._latest_time
-        if held is not None:
-            if moment is None or before is None or moment == before:
+    def _is_news(self, event: L) -> bool:
+        """Whether it is not older than what is held, nor the same; it is held from now on."""
+        self._came.set()
+        moment, before = self._time_of(event), self._latest_time
+        if moment is None or before is None or moment <= before:
+            held = self._latest
+            if held is not None:
+                if moment is not None and before is not None and moment < before:
+                    return False
                 if _content(event) == _content(held):
-                    return
-            elif moment < before:
-                return
+                    return False
         self._latest, self._latest_time = event, moment
-        for consumer in self.consumers:
-            consumer.put_latest(self.key, event)
+        return True
 
     def replay(self, stream: EventStream) -> None:
         """Hand over the newest."""

@@ -73,7 +73,8 @@ class TradesFeed(Feed):
         if not data.backlog:
             for event in data.events:
                 if type(event) is Trade and event.market_id == self._market_id and self._note(event):
-                    self._hand_out(event)
+                    for consumer in self.consumers:
+                        consumer.put_trade(self.key, event)
             return
         trades = [event for event in data.events if type(event) is Trade and self._is_ours(event)]
         if self._missing:
@@ -85,15 +86,14 @@ class TradesFeed(Feed):
     def _take(self, trades: Iterable[Trade], floor: datetime | None) -> None:
         for trade in trades:
             if (floor is None or trade.ts_venue >= floor) and self._note(trade):
-                self._hand_out(trade)
-
-    def _hand_out(self, trade: Trade) -> None:
-        for consumer in self.consumers:
-            consumer.put_trade(self.key, trade)
+                for consumer in self.consumers:
+                    consumer.put_trade(self.key, trade)
 
     def _note(self, trade: Trade) -> bool:
-        if self._resume.newest is None or trade.ts_venue > self._resume.newest:
-            self._resume.newest = trade.ts_venue
+        """Remember a trade; return whether it is new."""
+        resume, at = self._resume, trade.ts_venue
+        if resume.newest is None or at > resume.newest:
+            resume.newest = at
         return self._seen.add(trade.trade_id)
 
     def replay(self, stream: EventStream) -> None:
