@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -49,9 +50,33 @@ def arguments(given: Sequence[str]) -> list[str]:
     return [*command, "--quiet", "--no-header", "--tb=short", *rest]
 
 
+FAILED, MISUSED, INTERRUPTED = 1, 2, 130
+
+_CODES = {
+    pytest.ExitCode.OK: 0,
+    pytest.ExitCode.USAGE_ERROR: MISUSED,
+    pytest.ExitCode.NO_TESTS_COLLECTED: MISUSED,
+}
+"""pytest's codes as those of every command of perpkit; whatever else it says, the run is no good."""
+
+
+class _Stopped:
+    """Notes that somebody stopped the run: pytest has the same code for a run that it broke off itself."""
+
+    by_somebody = False
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Note it; pytest's own reasons are subclasses."""
+        self.by_somebody = excinfo.type is KeyboardInterrupt
+
+
 def main() -> int:
-    """Run the suite; the exit code is pytest's."""
-    return int(pytest.main(arguments(sys.argv[1:])))
+    """Run the suite; 0 nothing failed, 1 a rule failed or the run broke off, 2 asked for wrongly, 130 stopped."""
+    # Whoever ends the run gets its card, as after ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    stopped = _Stopped()
+    code = pytest.main(arguments(sys.argv[1:]), plugins=[stopped])
+    return INTERRUPTED if stopped.by_somebody else _CODES.get(pytest.ExitCode(code), FAILED)
 
 
 if __name__ == "__main__":

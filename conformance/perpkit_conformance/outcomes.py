@@ -25,7 +25,7 @@ class Outcome(StrEnum):
         return self in {Outcome.PASSED, Outcome.NOT_OFFERED, Outcome.EXEMPT}
 
 
-RULE, NEEDS, GAP, REASON, WAIVED, CLAIMS, VENUE, SEED = (
-    f"perpkit-{name}" for name in ("rule", "needs", "gap", "reason", "waived", "claims", "venue", "seed")
+RULE, NEEDS, GAP, REASON, WAIVED, CLAIMS, VENUE, SEED, PLAN = (
+    f"perpkit-{name}" for name in ("rule", "needs", "gap", "reason", "waived", "claims", "venue", "seed", "plan")
 )
 """Names of the properties by which a test's report carries all this, also out of a worker process."""

@@ -244,6 +244,8 @@ def stale(card: Card) -> list[str]:
         found.append(f"it was made by {card.suite}; this is {suite_version()}")
     if card.partial:
         found.append("it is of a part of the rules only")
+    if card.interrupted:
+        found.append("its run was stopped before its end")
     return found
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
-from perpkit_conformance.outcomes import GAP, NEEDS, REASON, RULE, WAIVED, Outcome
+from perpkit_conformance.outcomes import GAP, NEEDS, PLAN, REASON, RULE, WAIVED, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -26,6 +26,7 @@ _LONGEST_TEST = 60
 """Real seconds; a test of the suite takes about one."""
 
 _HOLDS = pytest.StashKey[dict[str, Any]]()
+_PLANNED = pytest.StashKey[dict[str, str]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -66,6 +67,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         from perpkit_conformance.record import Recorder  # noqa: PLC0415 - see the module's text
 
+        _check_files(config)
         config.pluginmanager.register(Recorder(config), "perpkit-conformance-recorder")
 
 
@@ -83,8 +85,25 @@ def _check_venue(config: pytest.Config) -> None:
         raise pytest.UsageError(str(error)) from None
 
 
+def _check_files(config: pytest.Config) -> None:
+    """Say before a run, and not after it, that its card can't be written."""
+    for name in ("card_json", "card_markdown"):
+        path: Path | None = config.getoption(name)
+        if path is None:
+            continue
+        was_there = path.exists()
+        try:
+            path.open("ab").close()
+        except OSError as error:
+            raise pytest.UsageError(f"the card can't be written to {path}: {error.strerror}") from None
+        if not was_there:
+            path.unlink()
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Refuse a test that names no rule, keep the rules that are asked for, and tell the card what each test proves."""
+    planned = config.stash.setdefault(_PLANNED, {})
     wanted_rules, wanted_tier = set(config.getoption("rule")), config.getoption("tier")
     kept: list[pytest.Item] = []
     dropped: list[pytest.Item] = []
@@ -100,7 +119,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         needed = [claim for mark in item.iter_markers("needs") for claim in mark.args]
         if needed:
             item.user_properties.append((NEEDS, needed))
-        (kept if _is_wanted(marked, wanted_rules, wanted_tier) else dropped).append(item)
+        if _is_wanted(marked, wanted_rules, wanted_tier):
+            kept.append(item)
+            planned[item.nodeid] = marked.id
+        else:
+            dropped.append(item)
     if wanted_rules or wanted_tier:
         config.hook.pytest_deselected(items=dropped)
         items[:] = kept
@@ -129,15 +152,17 @@ def _is_wanted(rule: Rule, wanted_rules: set[str], wanted_tier: str | None) -> b
 
 
 def _check_wanted(wanted_rules: set[str], wanted_tier: str | None) -> None:
-    from perpkit_conformance.rules import Tier, UnknownRuleError, rule  # noqa: PLC0415 - see the module's text
+    from perpkit_conformance.rules import Tier, UnknownRuleError, rule, up_to  # noqa: PLC0415 - see the module's text
 
     if wanted_tier is not None and wanted_tier not in set(Tier):
         raise pytest.UsageError(f"--tier {wanted_tier}: there is {', '.join(Tier)}")
-    for each in wanted_rules:
+    for each in sorted(wanted_rules):
         try:
-            rule(each)
+            wanted = rule(each)
         except UnknownRuleError as error:
             raise pytest.UsageError(f"--rule {each}: {error}") from None
+        if wanted_tier is not None and wanted.tier not in up_to(Tier(wanted_tier)):
+            raise pytest.UsageError(f"--rule {each}: it is {wanted.tier}, which --tier {wanted_tier} leaves out")
 
 
 def hold(item: pytest.Item, **values: Any) -> None:
@@ -172,6 +197,10 @@ def pytest_runtest_makereport(
     if report.failed:
         report.sections.append(("the rule", _explain(marked.args[0], held)))
     report.user_properties.extend(held.pop("properties", ()))
+    # Once for each process: what is planned and never reported did not run, and must not look as if it had.
+    if planned := item.config.stash.get(_PLANNED, {}):
+        report.user_properties.append((PLAN, dict(planned)))
+        planned.clear()
     return report
 
 

@@ -274,7 +274,13 @@ class VenueProfile(ABC):
 
     def describe(self) -> VenueDescription:
         """Return what the plugin says of itself; no server is started and nothing is sent."""
-        return self.make(self.local(seed=SEED)).description
+        try:
+            local = self.local(seed=SEED)
+        except Exception as error:
+            # A profile may raise anything; what is wrong then is not the plugin.
+            msg = f"the profile makes no local exchange: {type(error).__name__}: {error}"
+            raise ConfigError(msg) from error
+        return self.make(local).description
 
     def plugin_class(self) -> Any:
         """Return the plugin under test, imported."""
@@ -323,6 +329,6 @@ def _load_object(path: str) -> Any:
     module, _, name = path.partition(":")
     try:
         return getattr(importlib.import_module(module), name)
-    except Exception as error:
-        # Foreign code may raise anything at import.
+    except (Exception, SystemExit) as error:
+        # Foreign code may raise anything at import, and some of it leaves.
         raise ConfigError(f"{path}: {type(error).__name__}: {error}") from error

@@ -12,10 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from perpkit_conformance.outcomes import CLAIMS, GAP, NEEDS, REASON, RULE, SEED, VENUE, WAIVED, Outcome
+from perpkit_conformance.outcomes import CLAIMS, GAP, NEEDS, PLAN, REASON, RULE, SEED, VENUE, WAIVED, Outcome
 
 if TYPE_CHECKING:
     from perpkit_conformance.report import Card
+
+
+_FAREWELL = 1
+"""Seconds that workers have to end in, once somebody stopped the run."""
 
 
 @dataclass(slots=True)
@@ -39,20 +43,34 @@ class Row:
 
 @dataclass
 class Run:
-    """Everything that a run left behind."""
+    """
+    Everything that a run left behind.
+
+    Attributes:
+        planned: The rule of each test that was to run.
+        crashed: Tests whose process ended under them, with what was said of it.
+        interrupted: Somebody stopped it.
+    """
 
     rows: dict[str, Row] = field(default_factory=dict)
+    planned: dict[str, str] = field(default_factory=dict)
+    crashed: dict[str, str] = field(default_factory=dict)
     venue: dict[str, Any] = field(default_factory=dict)
     claims: list[str] = field(default_factory=list)
     seed: int | None = None
     only_part: bool = False
+    interrupted: bool = False
 
     def add(self, report: pytest.TestReport) -> None:
         """Take in a report of setup, call or teardown."""
         told: dict[str, Any] = dict(report.user_properties)
         if VENUE in told:
             self.venue, self.claims, self.seed = dict(told[VENUE]), list(told[CLAIMS]), told[SEED]
+        self.planned.update(told.get(PLAN, {}))
         if RULE not in told:
+            if report.failed:
+                # Of a process that died there is only the runner's word, which knows no rules.
+                self.crashed[report.nodeid] = _first_line(report)
             return
         row = self.rows.setdefault(report.nodeid, Row(report.nodeid, told[RULE], Outcome.NOT_RUN))
         needs = [claim for name, claims in report.user_properties if name == NEEDS for claim in _texts(claims)]
@@ -63,6 +81,14 @@ class Run:
         if outcome is not None:
             row.outcome = outcome
             row.message = told.get(REASON, "") or _first_line(report)
+
+    def close(self) -> None:
+        """Make a row of every test that was to run and told nothing: its process died, or it did not run."""
+        for test, rule in self.planned.items():
+            if test in self.crashed:
+                self.rows[test] = Row(test, rule, Outcome.FAILED, message=self.crashed[test])
+            elif test not in self.rows:
+                self.rows[test] = Row(test, rule, Outcome.NOT_RUN)
 
 
 def _texts(value: object) -> list[str]:
@@ -97,26 +123,46 @@ class Recorder:
         self.run = Run(only_part=bool(config.getoption("rule") or config.getoption("tier")))
         self._config = config
         self._card: Card | None = None
+        self._unwritten: list[str] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take in a report."""
         self.run.add(report)
 
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Note that somebody stopped the run, and let its workers end at once instead of running out their queues."""
+        # The runner's own ways to stop are subclasses.
+        self.run.interrupted = excinfo.type is KeyboardInterrupt
+        workers = getattr(self._config.pluginmanager.getplugin("dsession"), "nodemanager", None)
+        if workers is not None:
+            workers.EXIT_TIMEOUT = _FAREWELL
+
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Make the card; a stale waiver, which no single test can see, fails the run."""
-        if not self.run.rows:
+        """
+        Make the card. What no single test can see fails the run: a stale waiver, nothing that ran, a card that can't be
+        written.
+        """
+        venue = self._config.getoption("venue")
+        if self._config.option.collectonly or not (self.run.rows or venue):
             return
+        self.run.close()
+        self.run.venue = self.run.venue or {"name": venue, "title": venue}
         from perpkit.core.clock import SystemClock  # noqa: PLC0415 - only runs of the suite import perpkit
         from perpkit_conformance.report import make_card, to_json, to_markdown  # noqa: PLC0415
 
         self._card = make_card(self.run, at=SystemClock().now())
-        if self._card.stale_waivers and session.exitstatus == pytest.ExitCode.OK:
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        outcomes = {row.outcome for row in self.run.rows.values()}
         for option, render in (("card_json", to_json), ("card_markdown", to_markdown)):
             path: Path | None = self._config.getoption(option)
             if path is not None:
-                path.write_text(render(self._card), encoding="utf-8")
+                try:
+                    path.write_text(render(self._card), encoding="utf-8")
+                except OSError as error:
+                    self._unwritten.append(f"the card can't be written to {path}: {error.strerror}")
+        is_bad = self._card.stale_waivers or self._unwritten or outcomes == {Outcome.NOT_RUN}
+        if is_bad and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Print the card."""
@@ -125,5 +171,5 @@ class Recorder:
         from perpkit_conformance.report import to_text  # noqa: PLC0415 - only runs of the suite import perpkit
 
         terminalreporter.section(f"conformance of {self._card.venue}", sep="=")
-        for line in to_text(self._card).splitlines():
+        for line in (*to_text(self._card).splitlines(), *self._unwritten):
             terminalreporter.write_line(line)

@@ -29,6 +29,9 @@ _WORST_FIRST = (
     Outcome.NOT_OFFERED,
 )
 
+_MANY = 3
+"""Rules of which the same is said are listed up to here."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleResult:
@@ -74,6 +77,7 @@ class Card:
     Attributes:
         venue: The venue's name; ``plugin`` is the package under test, ``target`` what it ran against.
         partial: Only some rules were asked for.
+        interrupted: Somebody stopped it; what had not ended by then did not run.
         tier: The highest tier that is met; None when not even bronze is.
         tests: How many tests ran, by what came of them.
         stale_waivers: Waivers that are over, or whose rule holds without them. Any of them fails the run.
@@ -94,6 +98,7 @@ class Card:
     claims: list[ClaimResult]
     waivers: list[dict[str, str]] = field(default_factory=list)
     stale_waivers: list[str] = field(default_factory=list)
+    interrupted: bool = False
 
     def result(self, rule_id: str) -> RuleResult:
         """Return what came of one rule."""
@@ -126,6 +131,7 @@ def make_card(run: Run, *, at: datetime) -> Card:
         claims=_claims(run),
         waivers=list(run.venue.get("waivers", ())),
         stale_waivers=list(stale.values()),
+        interrupted=run.interrupted,
     )
 
 
@@ -148,6 +154,9 @@ def _judge(rule: Rule, rows: Sequence[Row], stale: dict[str, str]) -> RuleResult
     message = next(
         (row.waived or row.message for row in rows if row.outcome is outcome and outcome is not Outcome.PASSED), ""
     )
+    ran = sum(row.outcome is not Outcome.NOT_RUN for row in rows)
+    if outcome is Outcome.NOT_RUN and ran and not message:
+        message = f"{ran} of {len(rows)} tests ran"
     if rule.id in stale:
         outcome, message = Outcome.FAILED, stale[rule.id]
     return RuleResult(
@@ -224,6 +233,7 @@ def summary(card: Card) -> str:
     """Return the card in one line."""
     total, met = len(card.rules), sum(each.outcome.counts_as_met for each in card.rules)
     part = ", of the rules that were asked for" if card.partial else ""
+    part += ", stopped before its end" if card.interrupted else ""
     return f"{card.title}: {card.tier or 'no tier'} ({met} of {total} rules met{part}; {_counts(card.tests)})"
 
 
@@ -239,10 +249,13 @@ def to_text(card: Card) -> str:
         if outcome is Outcome.PASSED:
             continue
         found = [each for each in card.rules if each.outcome is outcome]
-        said = [f"  {each.id}: {each.message}" for each in found if each.message]
-        silent = [each.id for each in found if not each.message]
+        by_message: dict[str, list[str]] = {}
+        for each in found:
+            by_message.setdefault(each.message, []).append(each.id)
+        silent = by_message.pop("", [])
         if card.partial and outcome is Outcome.NOT_RUN:
             silent = []  # nobody asked for them
+        said = [line for message, ids in by_message.items() for line in _said(message, ids)]
         if said or silent:
             lines += ["", f"{outcome}:", *said, *([_wrapped(silent)] if silent else [])]
     failing = [f"  {each.claim}: {each.verdict}" for each in card.claims if each.failed]
@@ -293,6 +306,13 @@ def to_markdown(card: Card, *, pages: str = "rules") -> str:
 
 def _counts(counts: dict[str, int]) -> str:
     return ", ".join(f"{number} {name}" for name, number in counts.items()) or "none"
+
+
+def _said(message: str, ids: Sequence[str]) -> list[str]:
+    """Write what was said of rules; what was said of many is written once."""
+    if len(ids) <= _MANY:
+        return [f"  {each}: {message}" for each in ids]
+    return [f"  {len(ids)} rules: {message}:", _wrapped(ids)]
 
 
 def _wrapped(names: Sequence[str], width: int = 116) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from enum import StrEnum
@@ -11,12 +12,9 @@ from typing import Annotated
 
 import typer
 
-from perpkit.cli.running import FAILED, INTERRUPTED, MISUSED, reported
+from perpkit.cli.running import reported
 
 app = typer.Typer()
-
-_TESTING = {2: INTERRUPTED, 3: FAILED}
-"""pytest's own codes for a run that was stopped, and for one that broke; its others are about what it was given."""
 
 _NEEDED = ("pytest", "pytest_asyncio", "jsonschema", "yaml")
 
@@ -65,8 +63,9 @@ def conformance(
     """
     Prove a venue plugin right, rule by rule, against a local exchange that keeps accounts; print its report card.
 
-    Offline unless --live is given. Exits with 1 when a rule fails or a waiver is stale; rules that did not run fail
-    nothing, but no tier stands on them. Each failure says the rule, what the ledger holds, what came, and what to read.
+    Offline unless --live is given. Exits with 1 when a rule fails, a waiver is stale, or nothing ran at all; a rule
+    that did not run fails nothing, but no tier stands on it. Stopped with ctrl-C it still gives the card of what it
+    has, and exits with 130. Each failure says the rule, what the ledger holds, what came, and what to read.
     """
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:
@@ -86,6 +85,16 @@ def conformance(
     command += ["--real-money"] if real_money else []
     for each in rule or ():
         command += ["--rule", each]
-    # A process of its own: pytest rewrites what it imports, and this one has imported perpkit already.
-    code = subprocess.run(command, check=False).returncode  # noqa: S603 - our own interpreter and module
-    raise typer.Exit(code if code in {0, FAILED, INTERRUPTED} else _TESTING.get(code, MISUSED))
+    raise typer.Exit(become(command))
+
+
+def become(command: list[str]) -> int:
+    """
+    Run a command in place of this process, or where that can't be in a process of its own, and return its exit code.
+
+    pytest rewrites what it imports, and this process has imported perpkit already. Between the user and the run nothing
+    must stand: ctrl-C is the run's own, which then writes the card of what it has, and so are the exit code and a kill.
+    """
+    if os.name == "posix":
+        os.execv(command[0], command)  # noqa: S606 - our own interpreter and module
+    return subprocess.run(command, check=False).returncode  # noqa: S603 - as above

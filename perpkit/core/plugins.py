@@ -60,7 +60,7 @@ def _report(entry: EntryPoint, *, load: bool) -> PluginReport:
     if load:
         try:
             entry.load()
-        except Exception as failure:  # noqa: BLE001 - foreign code may raise anything at import; it is reported
+        except (Exception, SystemExit) as failure:  # noqa: BLE001 - foreign code may raise anything; it is reported
             error = f"{type(failure).__name__}: {failure}"
             log.warning("plugin %s (%s) can't be imported: %s", entry.name, entry.value, error)
     return PluginReport(entry.name, entry.group, _distribution(entry), entry.value, error)
@@ -93,7 +93,7 @@ def load(name: str, group: str = VENUES) -> Any:
         return entry.load()
     except PerpkitError:
         raise
-    except Exception as failure:
+    except (Exception, SystemExit) as failure:
         msg = f"plugin {name!r} ({entry.value}, {_distribution(entry)}) fails to import: {failure!r}"
         raise PluginError(msg) from failure
 

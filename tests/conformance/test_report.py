@@ -166,3 +166,24 @@ def test_the_page_links_every_rule():
     """The Markdown has a row and a link for each rule."""
     text = to_markdown(card(row(ONE)))
     assert [each for each in rules() if f"[{each}](rules/{each}.md)" not in text] == []
+
+
+def test_a_test_that_was_to_run_and_told_nothing_takes_its_rule():
+    """Of a run that ended early the rules that had begun are not met; a process that died fails the rule it was at."""
+    early = run(row(ONE), planned={f"test_{ONE}_1": ONE, f"test_{ONE}_2": ONE, "test_other": OTHER}, interrupted=True)
+    early.crashed = {"test_other": "worker 'gw0' crashed while running 'test_other'"}
+    early.close()
+    made = make_card(early, at=AT)
+    assert (made.result(ONE).outcome, made.result(ONE).message) == (Outcome.NOT_RUN, "1 of 2 tests ran")
+    assert (made.result(OTHER).outcome, made.result(OTHER).message) == (Outcome.FAILED, early.crashed["test_other"])
+    assert "stopped before its end" in summary(made)
+    assert from_json(to_json(made)).interrupted
+
+
+def test_what_is_said_of_many_rules_is_said_once():
+    """A plugin that can't be made is one line and a list, not a line for each of a hundred rules."""
+    ids = [each.id for each in in_tier(Tier.BRONZE)]
+    text = to_text(card(*(row(each, Outcome.NOT_RUN, message="it can't be made") for each in ids)))
+    assert text.count("it can't be made") == 1
+    assert f"{len(ids)} rules: it can't be made" in text
+    assert all(each in text for each in ids)

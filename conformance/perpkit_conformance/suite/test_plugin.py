@@ -37,10 +37,21 @@ def _none(findings: Iterable[object]) -> None:
 # The source
 
 
+@pytest.fixture
+def sources(venue_profile: VenueProfile, plugin_class: Any) -> list[static.Source]:
+    """The plugin's source."""
+    found = static.sources_of(plugin_class, venue_profile.package)
+    assert found, f"the source of {plugin_class!r} can't be read"
+    return found
+
+
 @pytest.mark.rule("imports-clean")
 def test_importing_it_is_quick_and_quiet(venue_profile: VenueProfile) -> None:
     """In a process of its own, with the network cut off, it imports in little time and starts nothing."""
-    plugin = venue_profile.plugin_class()
+    try:
+        plugin = venue_profile.plugin_class()
+    except PerpkitError as error:
+        pytest.fail(str(error))
     name = "" if "<locals>" in plugin.__qualname__ else plugin.__qualname__.partition(".")[0]
     _none(static.import_apart(plugin.__module__, name).problems())
 
@@ -56,9 +67,9 @@ def test_it_registers_and_describes_itself(venue_profile: VenueProfile) -> None:
 
 
 @pytest.mark.rule("hooks-are-async")
-def test_its_source_calls_nothing_that_blocks(venue_profile: VenueProfile) -> None:
+def test_its_source_calls_nothing_that_blocks(sources: list[static.Source]) -> None:
     """No synchronous HTTP anywhere, and no sleeping in a coroutine."""
-    _none(static.blocking_calls(_sources(venue_profile)))
+    _none(static.blocking_calls(sources))
 
 
 @pytest.mark.rule("hooks-are-async")
@@ -76,9 +87,9 @@ async def test_no_hook_blocks_the_event_loop(target: Target, venue: Venue) -> No
 
 
 @pytest.mark.rule("no-placeholders")
-def test_no_hook_is_empty_or_a_constant(venue_profile: VenueProfile) -> None:
+def test_no_hook_is_empty_or_a_constant(plugin_class: Any) -> None:
     """Read as source, every hook can do what it is for."""
-    _none(static.placeholders(venue_profile.plugin_class()))
+    _none(static.placeholders(plugin_class))
 
 
 @pytest.mark.rule("no-placeholders")
@@ -101,27 +112,21 @@ async def test_every_hook_asks_the_venue(target: Target, venue: Venue, hook: str
 
 
 @pytest.mark.rule("no-float-in-code")
-def test_its_source_makes_no_floats(venue_profile: VenueProfile) -> None:
+def test_its_source_makes_no_floats(sources: list[static.Source]) -> None:
     """Nothing in its source loses digits."""
-    _none(static.floats(_sources(venue_profile)))
+    _none(static.floats(sources))
 
 
 @pytest.mark.rule("nothing-frozen-at-import")
-def test_nothing_is_taken_from_clock_or_chance_at_import(venue_profile: VenueProfile) -> None:
+def test_nothing_is_taken_from_clock_or_chance_at_import(sources: list[static.Source]) -> None:
     """No default and no class attribute was computed once for ever."""
-    _none(static.frozen_at_import(_sources(venue_profile)))
+    _none(static.frozen_at_import(sources))
 
 
 @pytest.mark.rule("no-code-from-the-wire")
-def test_it_makes_no_code_of_data(venue_profile: VenueProfile) -> None:
+def test_it_makes_no_code_of_data(sources: list[static.Source]) -> None:
     """Nothing in its source evaluates or unpickles."""
-    _none(static.code_from_data(_sources(venue_profile)))
-
-
-def _sources(profile: VenueProfile) -> list[static.Source]:
-    found = static.sources_of(profile.plugin_class(), profile.package)
-    assert found, f"the source of {profile.plugin_class()!r} can't be read"
-    return found
+    _none(static.code_from_data(sources))
 
 
 # Opening
