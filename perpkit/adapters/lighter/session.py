@@ -6,6 +6,7 @@ first needed.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -99,9 +100,14 @@ class Session:
         """Read the file of client order ids, if there is one, and open the connection pool. Nothing is asked yet."""
         await self.client_ids.open()
         await self._http.__aenter__()
+        # Two venues on one key would take each other's nonces.
+        self.lanes.join(
+            {index: (self.settings.rest_base, _digest(key)) for index, key in self.credentials.keys.items()}
+        )
 
     async def close(self) -> None:
         """Close the pool, and let the file go."""
+        self.lanes.leave()
         await self._http.close()
         await self.client_ids.close()
 
@@ -187,3 +193,8 @@ class Session:
 
     async def _make_token(self, deadline: int) -> str:
         return await self.signer.auth_token(deadline, account=await self.account_index())
+
+
+def _digest(key: Secret) -> bytes:
+    """Return what tells a key from others and does not tell it."""
+    return hashlib.sha256(key.reveal().encode()).digest()

@@ -26,7 +26,7 @@ _KEPT_PER_SLOT = 4
 """A token that was replaced may still be in a request on its way, so the last few stay hidden."""
 
 _FIELD_NAMES = (
-    "signature", "jwt", "jwt_token", "access_token", "refresh_token", "auth_token", "id_token", "bearer",
+    "signature", "sig", "jwt", "jwt_token", "access_token", "refresh_token", "auth_token", "id_token", "bearer",
     "authorization", "secret", "api_secret", "client_secret", "secret_key", "api_key", "private_key",
     "stark_private_key", "password", "passphrase", "mnemonic", "seed_phrase",
 )  # fmt: skip
@@ -93,6 +93,11 @@ class Redactor:
         self._json_field = re.compile(
             rf'("(?:{names})"\s*:\s*)(?:"(?:[^"\\]|\\.)*(?:"|\\?$)|[^\s"{{\[,}}\]]+)', re.IGNORECASE
         )
+        # JSON as a text within JSON, or in a form: its quotes are escaped, perhaps twice over.
+        quote_mark = r'(?:\\{1,7}"|(?:%5C){0,7}%22)'
+        self._nested_field = re.compile(
+            rf"({quote_mark}(?:{names}){quote_mark}(?:\s*:\s*|%3A(?:%20|\+)*)({quote_mark})).*?(\2|$)", re.IGNORECASE
+        )
         self._query_field = re.compile(rf"((?:^|[?&;\s])(?:{names})=)[^&#;\s]+", re.IGNORECASE)
         self._query_name = re.compile(rf"(?:{names})", re.IGNORECASE)
         self._fixed: set[str] = set()
@@ -117,6 +122,8 @@ class Redactor:
         text = _JWT.sub(MASK, text)
         text = _SCHEME.sub(rf"\1\2{MASK}", text)
         text = self._json_field.sub(rf'\1"{MASK}"', text)
+        if '\\"' in text or "%22" in text:
+            text = self._nested_field.sub(rf"\1{MASK}\3", text)
         return self._query_field.sub(rf"\1{MASK}", text)
 
     def headers(self, headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:

@@ -75,6 +75,29 @@ async def test_a_counter_is_read_once_and_then_counted():
     assert counter.reads == 1
 
 
+async def test_two_that_were_opened_with_one_key_count_together():
+    """Thirty at once through both: consecutive nonces and one read; when the last has left, the next reads anew."""
+    counter, seen = Counter(), []
+    one, other = NonceLanes([4], counter.read), NonceLanes([4], counter.read)
+    one.join({4: "a"})
+    other.join({4: "a"})
+    await asyncio.gather(*(send(lanes.pick(), counter, "taken", seen) for lanes in [one, other] * 15))
+    assert (seen, counter.reads) == (list(range(7, 37)), 1)
+    strangers = Counter(100)
+    stranger = NonceLanes([4], strangers.read)
+    stranger.join({4: "b"})
+    await send(stranger.pick(), strangers, "taken", seen)
+    assert (seen[-1], strangers.reads) == (100, 1)
+    one.leave()
+    one.leave()
+    await send(other.pick(), counter, "taken", seen)
+    assert counter.reads == 1
+    other.leave()
+    other.join({4: "a"})
+    await send(other.pick(), counter, "taken", seen)
+    assert counter.reads == 2
+
+
 async def test_a_batch_uses_as_many_as_it_holds():
     """Consecutive ones."""
     lane = NonceLane(4, Counter(7).read)

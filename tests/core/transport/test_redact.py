@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import pickle
+from urllib.parse import urlencode
 
 import pytest
 from hypothesis import given
@@ -79,6 +81,23 @@ def test_fields_are_hidden_by_name_and_stay_strings() -> None:
     )
     assert redactor.body(b'{"private_key":"cut sho') == b'{"private_key":"***"'
     assert redactor.body(b'\xff{"secret":"s"}') == b'\xff{"secret":"***"}'
+
+
+def test_fields_of_json_within_json_and_within_a_form_are_hidden_too() -> None:
+    """A signed transaction as a text of another body, in a form, in a list in a form: the rest of it stays."""
+    signed = json.dumps({"Nonce": 7, "Sig": "c2ln+bmF0/dXJl==", "L2TxAttributes": None}, separators=(",", ":"))
+    bodies = [
+        json.dumps({"info": signed}),
+        json.dumps({"txs": json.dumps([signed])}),
+        urlencode({"tx_type": 14, "tx_info": signed}),
+        urlencode({"tx_types": "[14,15]", "tx_infos": json.dumps([signed, signed])}),
+    ]
+    for body in bodies:
+        hidden = Redactor().text(body)
+        assert "c2ln" not in hidden
+        assert "dXJl" not in hidden
+        assert hidden.count("***") == body.count("c2ln")
+        assert hidden.replace("***", "") == body.replace("c2ln+bmF0/dXJl==", "").replace("c2ln%2BbmF0%2FdXJl%3D%3D", "")
 
 
 def test_queries_are_hidden_by_name() -> None:

@@ -11,8 +11,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from perpkit.adapters.lighter.config import VENUE
 from perpkit.core.transport.ratelimit import Priority
@@ -54,9 +55,22 @@ class _Turns:
         self.is_taken = False
 
 
+class _Counter:
+    """What is known of a key's nonces, and whose turn it is; shared by all lanes of the key."""
+
+    def __init__(self) -> None:
+        self.next: int | None = None
+        self.turns = _Turns()
+        self.users = 0
+
+
+_SHARED: WeakKeyDictionary[asyncio.AbstractEventLoop, WeakValueDictionary[Hashable, _Counter]] = WeakKeyDictionary()
+"""The counters of the keys that are in use, by what names a key. Turns are of one event loop."""
+
+
 class NonceLane:
     """
-    The nonces of one API key.
+    The nonces of one API key, as one opened venue uses them.
 
     Args:
         read: Asks the venue for the next nonce of the key.
@@ -65,22 +79,34 @@ class NonceLane:
     def __init__(self, key_index: int, read: Callable[[int], Awaitable[int]]) -> None:
         self.key_index = key_index
         self._read = read
-        self._next: int | None = None
-        self._turns = _Turns()
+        self._counter = _Counter()
+
+    def join(self, key: Hashable) -> None:
+        """Count together with every other lane of this event loop that joins by the same name."""
+        counters = _SHARED.setdefault(asyncio.get_running_loop(), WeakValueDictionary())
+        self._counter = counters.setdefault(key, self._counter)
+        self._counter.users += 1
+
+    def leave(self) -> None:
+        """Count no more; once nobody does, the counter has to be read before it is used again."""
+        self._counter.users -= 1
+        if self._counter.users <= 0:
+            self._counter.next = None
 
     @property
     def is_busy(self) -> bool:
         """Whether something of this key is on its way."""
-        return self._turns.is_taken
+        return self._counter.turns.is_taken
 
     @asynccontextmanager
     async def turn(self, priority: Priority = Priority.NORMAL) -> AsyncIterator[NonceLane]:
         """Wait for the key to be free, cancels first, and keep it until what was sent with it is answered."""
-        await self._turns.take(priority)
+        turns = self._counter.turns
+        await turns.take(priority)
         try:
             yield self
         finally:
-            self._turns.give()
+            turns.give()
 
     async def next(self) -> int:
         """
@@ -89,19 +115,19 @@ class NonceLane:
         Raises:
             PerpkitError: It has to be read and the read fails.
         """
-        if self._next is None:
-            self._next = await self._read(self.key_index)
-        return self._next
+        if self._counter.next is None:
+            self._counter.next = await self._read(self.key_index)
+        return self._counter.next
 
     def used(self, count: int) -> None:
         """So many transactions were taken."""
-        if self._next is not None:
-            self._next += count
+        if self._counter.next is not None:
+            self._counter.next += count
 
     def forget(self, why: str) -> None:
         """What the venue made of the last one is not known: read the counter before the next."""
         log.info("%s: the nonce of API key %d is read anew: %s", VENUE, self.key_index, why)
-        self._next = None
+        self._counter.next = None
 
 
 class NonceLanes:
@@ -115,7 +141,26 @@ class NonceLanes:
     def __init__(self, key_indexes: Sequence[int], read: Callable[[int], Awaitable[int]]) -> None:
         self._lanes = [NonceLane(each, read) for each in key_indexes]
         self._turn = 0
+        self._joined = False
         self._by_order: OrderedDict[int, NonceLane] = OrderedDict()
+
+    def join(self, keys: Mapping[int, Hashable]) -> None:
+        """
+        Count together with the other venues of this event loop that were opened with the same keys.
+
+        Args:
+            keys: What names a key, and tells it from those of other accounts and environments, by its index.
+        """
+        for lane in self._lanes:
+            lane.join(keys[lane.key_index])
+        self._joined = True
+
+    def leave(self) -> None:
+        """Count no more."""
+        if self._joined:
+            self._joined = False
+            for lane in self._lanes:
+                lane.leave()
 
     def pick(self, orders: Sequence[int] = ()) -> NonceLane:
         """
