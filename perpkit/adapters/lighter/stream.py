@@ -57,6 +57,9 @@ _TRAITS: Final = StreamTraits(
     # The least of the figures published in 2026.
     max_connects=80,
     connects_per=timedelta(minutes=1),
+    # 200 of any kind in all the sources; what keeps some twenty connections alive has its room beside these.
+    max_messages=120,
+    messages_per=timedelta(minutes=1),
     renew_after=endpoints.STREAM_LIFE,
     book_resync="resubscribe",
 )

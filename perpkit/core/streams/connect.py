@@ -48,8 +48,8 @@ class Connector(Protocol):
         ...
 
 
-class ConnectPace:
-    """Lets connection attempts through as fast as the venue's cap allows, first come, first served."""
+class Pace:
+    """Lets connection attempts, or messages, through as fast as the venue's cap allows, first come, first served."""
 
     def __init__(self, clock: Clock, attempts: int, per: timedelta) -> None:
         self._clock = clock
@@ -57,7 +57,7 @@ class ConnectPace:
         self._turns: deque[float] = deque(maxlen=max(attempts, 1))
 
     async def turn(self) -> None:
-        """Wait until another attempt is allowed, and take it."""
+        """Wait until another one is allowed, and take it."""
         now = self._clock.monotonic()
         at = now
         if len(self._turns) == self._turns.maxlen:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Self
 from perpkit.core.clock import Clock
 from perpkit.core.errors import CapabilityError, PerpkitError, StreamError
 from perpkit.core.models import Channel, MarketId, Subscription
-from perpkit.core.streams.connect import Connector, ConnectPace, WebSocketConnector
+from perpkit.core.streams.connect import Connector, Pace, WebSocketConnector
 from perpkit.core.streams.delivery import EventStream, Key
 from perpkit.core.streams.feeds import Feed, Phase, Site, feed_for
 from perpkit.core.streams.feeds.base import OrderMemory
@@ -97,7 +97,8 @@ class StreamHub:
         self._tasks = TaskSet(self._log)
         self._source: AnySource | None = None
         self._sought_source = False
-        self._pace: ConnectPace | None = None
+        self._pace: Pace | None = None
+        self._message_pace: Pace | None = None
         self._links: list[Link] = []
         self._dying: list[Link] = []
         self._routes: dict[str, _Route] = {}
@@ -233,7 +234,9 @@ class StreamHub:
             self._sought_source = True
             if self._source is not None:
                 traits = self._source.traits
-                self._pace = ConnectPace(self._clock, traits.max_connects, traits.connects_per)
+                self._pace = Pace(self._clock, traits.max_connects, traits.connects_per)
+                if traits.max_messages is not None:
+                    self._message_pace = Pace(self._clock, traits.max_messages, traits.messages_per)
         topics: tuple[Topic, ...] = ()
         if self._source is not None:
             try:
@@ -334,6 +337,7 @@ class StreamHub:
             source=source,
             connector=self._connector,
             pace=pace,
+            message_pace=self._message_pace,
             clock=self._clock,
             rng=self._rng,
             settings=self._settings,

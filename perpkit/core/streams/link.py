@@ -28,7 +28,7 @@ from perpkit.core.errors import (
     RequestTimeoutError,
     StreamError,
 )
-from perpkit.core.streams.connect import Connection, Connector, ConnectPace
+from perpkit.core.streams.connect import Connection, Connector, Pace
 from perpkit.core.streams.protocol import (
     Ack,
     AddressedSource,
@@ -138,7 +138,8 @@ class Link:
 
     Args:
         label: The plugin's name for the endpoint.
-        pace: Shared by all links of the venue.
+        pace: That of connection attempts, shared by all links of the venue.
+        message_pace: That of subscribe and unsubscribe frames, shared alike; None where the venue caps none.
     """
 
     def __init__(
@@ -148,7 +149,8 @@ class Link:
         venue: str,
         source: AnySource,
         connector: Connector,
-        pace: ConnectPace,
+        pace: Pace,
+        message_pace: Pace | None = None,
         clock: Clock,
         rng: random.Random,
         settings: StreamSettings,
@@ -160,6 +162,7 @@ class Link:
         self._source = source
         self._connector = connector
         self._pace = pace
+        self._message_pace = message_pace
         self._clock = clock
         self._settings = settings
         self._sink = sink
@@ -467,6 +470,8 @@ class Link:
             await self._ask(session, source, line, subscribe=False)
 
     async def _ask(self, session: _Session, source: StreamSource, line: _Line, *, subscribe: bool) -> None:
+        if self._message_pace is not None:
+            await self._message_pace.turn()
         request_id = self._new_id()
         make = source.subscribe if subscribe else source.unsubscribe
         frame = make(line.topic, request_id)

@@ -68,6 +68,8 @@ class StreamTraits:
         max_topics_per_connection: More are spread over further connections.
         max_connects: So many connection attempts ...
         connects_per: ... in so long.
+        max_messages: So many subscribe and unsubscribe frames, over all connections together, ...
+        messages_per: ... in so long; None where the venue has no such cap. Leave room for what keeps connections alive.
         sign_in_again_after: Sign in again on a live connection so often; None when once is enough.
         renew_after: Make a connection with private topics again so often, for venues whose subscriptions end with the
             token that they were made with. What happens meanwhile is caught up with, as after any loss.
@@ -80,6 +82,8 @@ class StreamTraits:
     max_topics_per_connection: int | None = None
     max_connects: int = 20
     connects_per: timedelta = timedelta(seconds=60)
+    max_messages: int | None = None
+    messages_per: timedelta = timedelta(seconds=60)
     sign_in_again_after: timedelta | None = None
     renew_after: timedelta | None = None
     book_resync: Literal["resubscribe", "rest"] = "resubscribe"

@@ -10,7 +10,7 @@ import pytest
 
 from perpkit.core.clock import SystemClock
 from perpkit.core.streams import connect
-from perpkit.core.streams.connect import ConnectPace, WebSocketConnector
+from perpkit.core.streams.connect import Pace, WebSocketConnector
 from perpkit.core.streams.protocol import StreamEndpoint, StreamTraits
 from perpkit.core.transport.ratelimit import RateLimiterRegistry
 from tests.core.clocks import ManualClock
@@ -20,7 +20,7 @@ from tests.core.streams.rig import settle
 async def test_attempts_beyond_the_cap_wait_their_turn():
     """Of twenty at once, three start in each window of ten seconds, in the order in which they came."""
     clock = ManualClock()
-    pace = ConnectPace(clock, 3, timedelta(seconds=10))
+    pace = Pace(clock, 3, timedelta(seconds=10))
     started: list[tuple[int, float]] = []
 
     async def attempt(number: int) -> None:
@@ -41,7 +41,7 @@ async def test_attempts_beyond_the_cap_wait_their_turn():
 async def test_a_single_attempt_does_not_wait():
     """Within the cap there is nothing to wait for, also after a long pause."""
     clock = ManualClock()
-    pace = ConnectPace(clock, 2, timedelta(seconds=10))
+    pace = Pace(clock, 2, timedelta(seconds=10))
     for _ in range(5):
         await asyncio.wait_for(pace.turn(), 1)
         clock.advance(6)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
@@ -22,6 +23,7 @@ from perpkit.core.models import Channel, StreamState
 from perpkit.core.streams.protocol import (
     Ack,
     Closing,
+    Incoming,
     Refusal,
     Reply,
     SignedOut,
@@ -93,6 +95,25 @@ async def test_the_connect_cap_holds_over_all_connections():
         assert len(attempts) >= 25
         for first, fourth in zip(attempts, attempts[3:], strict=False):
             assert fourth - first >= 60
+
+
+async def test_the_cap_on_messages_holds_over_all_connections():
+    """Five topics on as many connections, two messages in ten seconds: all come on, and no window holds a third."""
+    traits = StreamTraits(max_messages=2, messages_per=timedelta(seconds=10), max_topics_per_connection=1)
+    asked_at: list[float] = []
+
+    def note(sent: Sent) -> Sequence[Incoming] | None:
+        if sent.what == "subscribe":
+            asked_at.append(rig.clock.monotonic())
+        return acknowledge(sent)
+
+    async with Rig(traits=traits, settings=NO_POLLING) as rig:
+        rig.respond = note
+        stream = await rig.open(TRADES, POSITIONS, ORDERS, FILLS, sub(Channel.TRADES, ETH))
+        await rig.advance(40, step=1)
+        assert states(await read(stream))[-1] is LIVE
+    assert len(asked_at) == 5
+    assert all(third - first >= 10 for first, third in zip(asked_at, asked_at[2:], strict=False))
 
 
 async def test_a_connection_that_held_resets_the_back_off():
