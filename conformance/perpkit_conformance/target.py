@@ -334,16 +334,22 @@ class Target:
         for _ in range(times):
             await asyncio.sleep(_BREATH)
 
-    async def run(self, work: Awaitable[T], *, within: timedelta = timedelta(minutes=10)) -> T:
+    async def run(
+        self,
+        work: Awaitable[T],
+        *,
+        within: timedelta = timedelta(minutes=10),
+        step: timedelta = timedelta(milliseconds=100),
+    ) -> T:
         """
-        Await something that may wait on the clock, moving the clock once it has waited in vain for a moment.
+        Await something that may wait on the clock, moving the clock in steps once it has waited in vain for a moment.
 
         Raises:
             AssertionError: It was not done within so much of the clock's time.
         """
         task = asyncio.ensure_future(work)
         try:
-            if not await self._drive(task.done, within, timedelta(milliseconds=100)):
+            if not await self._drive(task.done, within, step):
                 raise AssertionError(f"{work!r} was not done within {within} of the venue's time")
         finally:
             if not task.done():

@@ -30,6 +30,10 @@ _HURTS = (
 )
 
 
+_PATIENT = timedelta(seconds=1)
+"""An order that is not there is waited for by the minute."""
+
+
 @dataclass(slots=True)
 class Operation:
     """
@@ -207,7 +211,7 @@ class History:
         )
         try:
             resolved = await trader.target.run(
-                trader.venue.resolve_order(operation.error, within=within), within=2 * within
+                trader.venue.resolve_order(operation.error, within=within), within=2 * within, step=_PATIENT
             )
         except OutcomeUnknownError as error:
             if not is_there and not can_prove:
