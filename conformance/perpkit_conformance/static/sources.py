@@ -79,11 +79,11 @@ def sources_of(plugin: Any, package: str | None = None) -> list[Source]:
     spec = importlib.util.find_spec(name)
     if spec is None or spec.origin is None:
         return []
-    found = [Source(name, Path(spec.origin).read_text("utf-8"))]
+    found = [_read(name, spec.origin)]
     for each in pkgutil.walk_packages(spec.submodule_search_locations or (), f"{name}."):
         inner = importlib.util.find_spec(each.name)
         if inner is not None and inner.origin is not None and inner.origin.endswith(".py"):
-            found.append(Source(each.name, Path(inner.origin).read_text("utf-8")))
+            found.append(_read(each.name, inner.origin))
     return found
 
 
@@ -92,9 +92,14 @@ def _package_of(module: str) -> str:
     return parent or module
 
 
-@cache
 def _read(name: str, path: str) -> Source:
-    return Source(name, Path(path).read_text("utf-8"))
+    return _source(name, Path(path).read_text("utf-8"))
+
+
+@cache
+def _source(name: str, text: str) -> Source:
+    """Return the one source of a module, so that its text is parsed once."""
+    return Source(name, text)
 
 
 def hooks_of(plugin: Any) -> Iterator[HookSource]:

@@ -203,8 +203,9 @@ async def test_cancels_keep_a_reserve(monkeypatch: pytest.MonkeyPatch, target: T
     trader = await Trader.of(target, venue)
     await trader.place()
     with _drawn(monkeypatch) as taken:
-        order = await trader.place()
-    limiter, weights = next(((limiter, drawn) for limiter, drawn in taken if any(drawn.values())), (None, {}))
+        order = await trader.send(trader.intent())
+    # The last: before it a plugin may have signed in or asked for a nonce.
+    limiter, weights = next(((limiter, drawn) for limiter, drawn in reversed(taken) if any(drawn.values())), (None, {}))
     assert limiter is not None, "an order draws on no budget"
     shortest = min(each.per for each in venue.description.rate_limits if weights.get(each.name))
     with suppress(LocalRateLimitError):
@@ -213,6 +214,8 @@ async def test_cancels_keep_a_reserve(monkeypatch: pytest.MonkeyPatch, target: T
         raise AssertionError(f"the budget of orders {weights} holds more than {_MOST}")
     # An order that finds no room in sight is refused at once: so room comes soon, and the orders wait for it.
     target.advance(max(shortest - _SOON, timedelta(0)))
+    if order.venue_order_id is None:
+        order = await trader.fetch(order)
     intent = trader.intent()
     flood = [asyncio.ensure_future(trader.attempt(intent)) for _ in range(30)]
     try:

@@ -218,12 +218,12 @@ async def test_another_process_finds_the_order_by_our_id(target: Target, trader:
             restarted.resolve_order(name, market=trader.market.id, within=timedelta(seconds=30)), within=LIVE * 4
         )
     except (OutcomeUnknownError, OrderNotFoundError):
-        assert fate == "never arrived", f"the ledger has {trader.truth.orders()[0]!r}, and it was not found"
+        assert fate == "never arrived", f"the ledger has {trader.truth.orders()}, and it was not found"
     else:
         if fate == "never arrived":
             assert found.reject_reason is RejectReason.NEVER_RECEIVED, f"the ledger has nothing, came {found!r}"
         else:
-            assert_same(found, trader.truth.orders()[0], "resolve_order after a restart")
+            assert_same(found, trader.only_order(), "resolve_order after a restart")
     assert len(trader.truth.orders()) == (fate != "never arrived")
 
 

@@ -175,6 +175,27 @@ async def test_after_the_last_consumer_nothing_is_followed(trader: Trader) -> No
     assert not more, f"nobody follows any more, and {len(more)} frames came"
 
 
+@pytest.mark.rule("consumers-share-a-subscription")
+@pytest.mark.needs("channel:trades", "channel:book")
+async def test_what_nobody_follows_ends_while_another_channel_goes_on(trader: Trader) -> None:
+    """A consumer of another market stays: the trades that the one who left had followed come in no more."""
+    target, other = trader.target, list(trader.target.profile.markets)[1]
+    async with target.watch(trader.venue, f"book:{other}") as stays:
+        async with target.watch(trader.venue, f"trades:{trader.market.id}"):
+            await target.breathe()
+        target.advance(timedelta(seconds=5))
+        await target.breathe(20)
+        came = len(target.recordings.received_frames())
+        for _ in range(3):
+            trader.trade(Side.BUY, trader.size(100))
+        await target.breathe(30)
+        more = target.recordings.received_frames()[came:]
+        assert not more, f"nobody follows the trades any more, and {len(more)} frames came: {more[0].data!r}"
+        before = len(stays.events)
+        target.quote(other, levels=2)
+        await stays.until(lambda: len(stays.events) > before, "the other market's book to go on", within=LIVE)
+
+
 @pytest.mark.rule("public-events-once-and-in-order")
 @pytest.mark.needs("channel:trades")
 async def test_trades_come_once_and_in_order_over_a_reconnect(trader: Trader) -> None:
