@@ -14,20 +14,27 @@ import traceback
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import NoReturn
+from unittest import mock
 
 import msgspec
 import pytest
 
+from perpkit.core.clock import SystemClock
+from perpkit.core.transport.http import HttpTimeouts
 from tests.conformance.bank.probe import Probe, Result, rule_of
-from tests.conformance.bank.registry import Bug, good_class
+from tests.conformance.bank.registry import Bug, good_class, with_shadows
 from tests.conformance.bank.seams import recorded
 
 LONGEST_TEST = 40
 """Real seconds. A test of the suite takes about one, several on a busy machine; a plugin that hangs fails its rule."""
 LONGEST_RUN = 1200
 """Real seconds over one plugin."""
+
+PATIENCE = timedelta(minutes=1)
+"""Real time that a request gets where nobody says otherwise; a busy machine is no bug."""
 
 
 @dataclass(slots=True)
@@ -63,7 +70,7 @@ class Forks:
         seams: dict[str, set[str]] | None = None,
     ) -> None:
         # The good ones first, and last those over which every test is run.
-        self._waiting = sorted(bugs, key=lambda bug: bool(bug.rules) + (bug.seams is None))
+        self._waiting = sorted(bugs, key=lambda bug: bool(bug.rules) + (not _is_chosen(bug)))
         self._tell = tell
         self._folder = folder
         self._choose = choose
@@ -96,7 +103,7 @@ class Forks:
     def _next(self) -> Bug | None:
         # The good plugin comes first, and what is chosen by its seams waits for what it passed through.
         for number, bug in enumerate(self._waiting):
-            if self._choose != "seams" or self._seams is not None or bug.seams is None:
+            if self._choose != "seams" or self._seams is not None or not _is_chosen(bug):
                 return self._waiting.pop(number)
         return None
 
@@ -104,8 +111,9 @@ class Forks:
         if self._choose == "files" and bug.rules:
             files = {item.path for item in items if rule_of(item) in bug.rules}
             return [item for item in items if item.path in files]
-        if self._choose == "seams" and bug.seams is not None and self._seams is not None:
-            return [item for item in items if self._matters(item, bug.seams, self._seams)]
+        if self._choose == "seams" and _is_chosen(bug) and self._seams is not None:
+            changed = frozenset({bug.name}) if bug.has_shadow else bug.seams or frozenset()
+            return [item for item in items if self._matters(item, changed, self._seams)]
         return list(items)
 
     @staticmethod
@@ -147,6 +155,11 @@ class Forks:
         self._tell(run.bug, run.rules, result)
 
 
+def _is_chosen(bug: Bug) -> bool:
+    """Tell whether not all tests need be run over a plugin."""
+    return bug.has_shadow or bug.seams is not None
+
+
 def _run(session: pytest.Session, bug: Bug, items: Sequence[pytest.Item], out: Path, *, record: bool) -> NoReturn:
     """Run tests over a plugin in this forked process, and end it."""
     code = 1
@@ -155,12 +168,16 @@ def _run(session: pytest.Session, bug: Bug, items: Sequence[pytest.Item], out: P
         config = session.config
         config.option.venue_plugin = bug.path
         with ExitStack() as stack:
-            probe = Probe(stack.enter_context(recorded(good_class(bug.venue))) if record else None)
+            stack.enter_context(mock.patch.object(HttpTimeouts.__init__, "__defaults__", (PATIENCE,) * 3))
+            probe = Probe(
+                stack.enter_context(recorded(good_class(bug.venue), with_shadows(bug.venue))) if record else None
+            )
             config.pluginmanager.register(probe, "bank-probe")
             for item, following in zip(items, [*items[1:], None], strict=True):
                 config.hook.pytest_runtest_protocol(item=item, nextitem=following)
         spent = os.times()
         probe.result.cpu_seconds = spent.user + spent.system + spent.children_user + spent.children_system
+        probe.result.day = f"{SystemClock().now():%Y-%m-%d}"
         probe.result.finished = True
         out.write_bytes(msgspec.msgpack.encode(probe.result))
         code = 0

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Generator
 
 import msgspec
 import pytest
+
+from tests.conformance.bank.seams import Recording
 
 
 class Failure(msgspec.Struct):
@@ -26,15 +29,19 @@ class Result(msgspec.Struct):
         tests: How many passed.
         seams: For each test what it passed through, where that was recorded.
         finished: The run came to its end.
+        spent: For each test how many seconds of processor time it took.
         cpu_seconds: Processor time, of children too.
+        day: When it came to its end, ``2026-11-29``.
     """
 
     failed: dict[str, Failure] = msgspec.field(default_factory=dict)
     passed: set[str] = msgspec.field(default_factory=set)
     tests: int = 0
     seams: dict[str, set[str]] = msgspec.field(default_factory=dict)
+    spent: dict[str, float] = msgspec.field(default_factory=dict)
     finished: bool = False
     cpu_seconds: float = 0
+    day: str = ""
 
 
 def rule_of(item: pytest.Item) -> str:
@@ -46,9 +53,9 @@ def rule_of(item: pytest.Item) -> str:
 class Probe:
     """A pytest plugin: it notes what comes, and leaves out further tests of a rule that has failed already."""
 
-    def __init__(self, seen: set[str] | None = None) -> None:
+    def __init__(self, recording: Recording | None = None) -> None:
         self.result = Result()
-        self._seen = seen
+        self._recording = recording
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
@@ -71,14 +78,19 @@ class Probe:
             result.tests += 1
             if rule not in result.failed:
                 result.passed.add(rule)
+        if report.skipped and self._recording is not None:
+            # With other claims it might run.
+            self._recording.note("describe_venue")
         return report
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
-        """Note what a test passes through."""
-        if self._seen is not None:
-            self._seen.clear()
+        """Note what a test passes through, and what it costs."""
+        if self._recording is not None:
+            self._recording.begin()
+        began = time.process_time()
         done = yield
-        if self._seen is not None:
-            self.result.seams[item.nodeid] = set(self._seen)
+        self.result.spent[item.nodeid] = time.process_time() - began
+        if self._recording is not None:
+            self.result.seams[item.nodeid] = self._recording.end()
         return done

@@ -15,7 +15,7 @@ from typing import TypeVar
 from perpkit_conformance.__main__ import HERE
 
 from tests.conformance import bank
-from tests.conformance.bank.seams import seams_of
+from tests.conformance.bank.seams import has_shadow, seams_of
 
 SUITE = HERE / "suite"
 GOOD = {"paradex": "perpkit.adapters.paradex.venue:ParadexVenue"}
@@ -23,6 +23,7 @@ GOOD = {"paradex": "perpkit.adapters.paradex.venue:ParadexVenue"}
 
 P = TypeVar("P", bound=type)
 _bugs: dict[str, Bug] = {}
+_shadowed: dict[str, type] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +41,7 @@ class Bug:
         mistakes: Which of the founding mistakes (M1 to M22) it repeats.
         crashes: An error of Python itself, such as a NameError, is the bug.
         seams: See :func:`tests.conformance.bank.seams.seams_of`.
+        has_shadow: See :mod:`tests.conformance.bank.shadows`.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Bug:
     mistakes: tuple[str, ...] = ()
     crashes: bool = False
     seams: frozenset[str] | None = None
+    has_shadow: bool = False
 
     @property
     def must_fail(self) -> frozenset[str]:
@@ -69,6 +72,9 @@ def broken(
         if name in _bugs:
             raise ValueError(f"two broken plugins are called {name}")
         venue = plugin.__module__.removeprefix(f"{bank.__name__}.").partition(".")[0]
+        good = good_class(venue)
+        if has_shadow(plugin, good):
+            _shadowed[name] = plugin
         _bugs[name] = Bug(
             name=name,
             venue=venue,
@@ -79,7 +85,8 @@ def broken(
             checks=tuple(checks.split()),
             mistakes=tuple(mistakes.split()),
             crashes=crashes,
-            seams=seams_of(plugin, good_class(venue)),
+            seams=seams_of(plugin, good),
+            has_shadow=name in _shadowed,
         )
         return plugin
 
@@ -108,6 +115,11 @@ def bugs() -> tuple[Bug, ...]:
         for each in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             importlib.import_module(each.name)
     return tuple(_bugs.values())
+
+
+def with_shadows(venue: str) -> dict[str, type]:
+    """Return the classes of a venue's broken plugins that have a shadow, by name."""
+    return {bug.name: _shadowed[bug.name] for bug in bugs() if bug.venue == venue and bug.has_shadow}
 
 
 @cache

@@ -2,9 +2,9 @@
 Runs the conformance suite over the good plugins and over every deliberately broken one, compares the rules that failed
 with those that must fail, exactly, and prints the kill table. ``make bank`` calls it.
 
-Over a broken plugin it runs every test that passes through what is broken, which decides the whole suite; what each
-test passes through is recorded on the good plugin, which comes first. ``--whole`` runs all tests over each plugin,
-``--files`` only the files with tests of the rules that are there to catch it.
+Over a broken plugin it runs every test in which the bug can show, which decides the whole suite; what each test passes
+through is recorded on the good plugin, which comes first. ``--whole`` runs all tests over each plugin, ``--files`` only
+the files with tests of the rules that are there to catch it.
 """
 
 from __future__ import annotations
@@ -89,12 +89,20 @@ def kept(folder: Path, bug: Bug) -> Verdict | None:
     return Verdict.of(bug, decided, came)
 
 
+def _part(text: str) -> tuple[int, int]:
+    number, _, of = text.partition("/")
+    if not (number.isdigit() and of.isdigit() and int(of)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no part such as 0/10")
+    return int(number) % int(of), int(of)
+
+
 def main(given: Sequence[str] | None = None) -> int:
     """Run what is asked for; 0 when every plugin is as it should be."""
     parser = argparse.ArgumentParser(prog="bank", description=__doc__)
     parser.add_argument("names", nargs="*", help="plugins to try; all of them, the good ones too, by default")
     parser.add_argument("--whole", action="store_true", help="all tests over each plugin")
     parser.add_argument("--files", action="store_true", help="only the files that hold the rules that are to catch it")
+    parser.add_argument("--part", type=_part, metavar="K/N", help="every Nth of the broken plugins, from the Kth on")
     parser.add_argument("--resume", action="store_true", help="go on with a run that was broken off")
     parser.add_argument("--folder", type=Path, default=ROOT / ".bank", help="where what came of each plugin is kept")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
@@ -103,8 +111,12 @@ def main(given: Sequence[str] | None = None) -> int:
     if unknown := set(options.names) - known.keys():
         parser.error(f"no plugin of the bank is called {', '.join(sorted(unknown))}")
     chosen = [bug for name, bug in known.items() if not options.names or name in options.names]
+    if options.part is not None:
+        first, step = options.part
+        chosen = [bug for bug in chosen if bug.rules][first::step]
     # What a test passes through is recorded on the good plugin, in the same run.
-    everything = options.whole or (options.names and not options.resume)
+    some = bool(options.names or options.part)
+    everything = options.whole or (some and not options.resume)
     choose = "files" if options.files else "all" if everything else "seams"
     folder = options.folder
     folder.mkdir(exist_ok=True)
@@ -123,7 +135,7 @@ def main(given: Sequence[str] | None = None) -> int:
     print(f"{time.monotonic() - began:.0f} s; {spent:.0f} s of processor time")
     for each in wrong:
         print(each)
-    if not options.names and not options.files and not wrong:
+    if not some and not options.files and not wrong:
         TABLE.write_text(page(verdicts), encoding="utf-8")
         print(f"wrote {TABLE.relative_to(ROOT)}")
     return 1 if wrong else 0

@@ -105,15 +105,18 @@ def totals(verdicts: Sequence[Verdict]) -> list[str]:
 
 def page(verdicts: Sequence[Verdict]) -> str:
     """Return the kill table as Markdown."""
+    days = sorted({each.result.day for each in verdicts})
+    spent = sum(each.result.cpu_seconds for each in verdicts)
     lines = [
         "# The kill table",
         "",
         "The suite is held against deliberately broken plugins: each is a good plugin with one real bug in it, and "
         "must fail the rules that are there to catch that bug, with those that look at the same wrong thing, and no "
-        "others. They are in `tests/conformance/bank`; `make bank` runs the suite over all of them and writes this "
-        "page.",
+        "others. The good plugins must pass. `make bank` runs all of it and writes this page; the plugins are in "
+        "`tests/conformance/bank`, and what none of them is aimed at is in `holes.md` there.",
         "",
         *(f"{each}  " for each in totals(verdicts)),
+        f"Run on {' and '.join(days)}, in {spent:.0f} seconds of processor time.",
         "",
     ]
     for venue in dict.fromkeys(each.bug.venue for each in verdicts):
@@ -122,19 +125,19 @@ def page(verdicts: Sequence[Verdict]) -> str:
             "",
             "| plugin | its bug | checks | mistakes | rules that catch it | rules that fail with them | verdict |",
             "|---|---|---|---|---|---|---|",
-            *(_row(each) for each in verdicts if each.bug.venue == venue),
+            *(f"{row(each.bug)} {each.word} |" for each in verdicts if each.bug.venue == venue),
             "",
         ]
     return "\n".join(lines)
 
 
-def _row(verdict: Verdict) -> str:
-    bug = verdict.bug
+def row(bug: Bug) -> str:
+    """Return what the kill table says of a plugin before it was run."""
     caught, others = (
         ", ".join(f"[`{rule}`](rules/{rule}.md)" for rule in sorted(each)) for each in (bug.rules, bug.knock_on)
     )
     cells = (bug.name, bug.what.replace("|", "\\|"), ", ".join(bug.checks), ", ".join(bug.mistakes), caught, others)
-    return f"| {' | '.join((*cells, verdict.word))} |"
+    return f"| {' | '.join(cells)} |"
 
 
 def printed(verdicts: Sequence[Verdict]) -> str:

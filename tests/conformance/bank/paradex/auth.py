@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import msgspec
 
@@ -19,6 +20,7 @@ from perpkit.core.errors import CredentialsError, OrderNotFoundError, PerpkitErr
 from perpkit.core.hookspecs import hookimpl
 from perpkit.core.models import Balance, Market, Order, OrderIntent, OrderRef, Position, Trade, VenueHealth
 from perpkit.core.transport.http import HttpReply
+from perpkit.core.transport.ratelimit import Priority
 from tests.conformance.bank.paradex.shapes import WirePlugin
 from tests.conformance.bank.registry import broken
 from tests.conformance.bank.tamper import Request, TamperedHttp
@@ -109,15 +111,14 @@ class ChainNeverCompared(_Settings):
         return {name: value for name, value in settings.items() if name != "chain_id"}
 
 
-class _TokenLife(ParadexVenue):
-    """Renews its token at another age."""
+@broken(rules="tokens-refresh-early", checks="AU5 RL1", mistakes="M13")
+class TokenRenewedEachTime(ParadexVenue):
+    """Renews a token of five minutes five minutes before its end: a sign-in on every call."""
 
     @classmethod
     def seams(cls) -> frozenset[str]:
         """What is changed in the session is reached by these alone."""
         return frozenset({endpoints.AUTH})
-
-    life = timedelta(0)
 
     def __init__(self, context: Any) -> None:
         super().__init__(context)
@@ -127,21 +128,39 @@ class _TokenLife(ParadexVenue):
 
             async def renew() -> None:
                 await good()
-                tokens._life = self.life
+                tokens._life = timedelta(0)
 
             tokens._refresh._run = renew
 
 
-@broken(rules="tokens-refresh-early", checks="AU5 RL1", mistakes="M13")
-class TokenRenewedEachTime(_TokenLife):
-    """Renews a token of five minutes five minutes before its end: a sign-in on every call."""
+class _WhenRefused:
+    """Gives the token that it has until that is dropped."""
+
+    def __init__(self, good: Any) -> None:
+        self._good = good
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._good, name)
+
+    async def token(self) -> Any:
+        held = self._good._token
+        return held if held is not None else await self._good.token()
 
 
 @broken(rules="tokens-refresh-early", checks="AU5")
-class TokenNeverRenewedEarly(_TokenLife):
-    """Renews a token only when the venue has refused it."""
+class TokenNeverRenewedEarly(ParadexVenue):
+    """Renews the token of its requests only when the venue has refused it."""
 
-    life = timedelta(days=1)
+    @classmethod
+    def seams(cls) -> frozenset[str]:
+        """It shows where the good plugin renews a token."""
+        return frozenset({f"{endpoints.AUTH} again"})
+
+    def __init__(self, context: Any) -> None:
+        super().__init__(context)
+        session: Any = self._session
+        if hasattr(session.tokens, "_renew"):
+            session.rest.tokens = _WhenRefused(session.tokens)
 
 
 @broken(rules="tokens-refresh-early", checks="AU5")
@@ -184,24 +203,31 @@ class SubKeySeesNothing(ParadexVenue):
 class OwnClockTrusted(ParadexVenue):
     """Stamps what it signs with this machine's clock, however wrong it is."""
 
+    @classmethod
+    def seams(cls) -> frozenset[str]:
+        """Only then is anything learned."""
+        return frozenset({endpoints.SYSTEM_TIME})
+
     def __init__(self, context: Any) -> None:
         super().__init__(context)
         clock: Any = self._session.clock
         clock.learn = lambda skew: None
 
 
-_shared: dict[str, list[Balance]] = {}
+_shared: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[datetime, tuple[int, list[Balance]]]] = WeakKeyDictionary()
 
 
-@broken(rules="balances-are-the-ledger", knock_on="random-histories-agree", checks="AU7")
+@broken(rules="balances-are-the-ledger", checks="AU7")
 class AccountsShareAState(ParadexVenue):
-    """Keeps balances in the module, where two accounts of one process share them."""
+    """Keeps the balances of a moment in the module, where two accounts of one process share them."""
 
     @hookimpl
     async def fetch_balances(self) -> list[Balance]:
         """See the class."""
-        key = f"{id(asyncio.get_running_loop())} {self._clock.now()}"
-        return _shared.setdefault(key, await super().fetch_balances())
+        fresh, now = await super().fetch_balances(), self._clock.now()
+        moments = _shared.setdefault(asyncio.get_running_loop(), {})
+        account, balances = moments.setdefault(now, (self._session.account, fresh))
+        return fresh if account == self._session.account else balances
 
 
 class _NoQuotas(WirePlugin):
@@ -228,6 +254,11 @@ class OneReadNotCounted(_NoQuotas):
 class BudgetOfItsOwn(ParadexVenue):
     """Has a budget of its own beside other clients of the account."""
 
+    @classmethod
+    def seams(cls) -> frozenset[str]:
+        """A client that is alone has its own in any case."""
+        return frozenset({"__init__ again"})
+
     def __init__(self, context: Any) -> None:
         super().__init__(context)
         good = context.limiter
@@ -245,6 +276,11 @@ class _Insisting(TamperedHttp):
 @broken(rules="retry-after-is-honoured", knock_on="bad-answers-are-unknown", checks="RL4")
 class InsistsAfter429(ParadexVenue):
     """Sends what was refused for being too much at once again."""
+
+    @classmethod
+    def seams(cls) -> frozenset[str]:
+        """Any answer of this status."""
+        return frozenset({f"status {TOO_MANY}"})
 
     def __init__(self, context: Any) -> None:
         super().__init__(context)
@@ -266,21 +302,23 @@ class AskedForEachMarket(ParadexVenue):
 
 @broken(rules="secrets-stay-hidden", checks="SE1", mistakes="M20")
 class KeyInTheLog(ParadexVenue):
-    """Writes its key into the log."""
+    """Writes its key into the log, next to the order that it signs with it."""
 
     @hookimpl
-    async def start(self) -> None:
+    async def place_order(self, intent: OrderIntent) -> Order:
         """See the class."""
         key = self._session.credentials.private_key
         if key is not None:
             # Spelled apart, so that the log's own redaction can't find it.
-            log.warning("signing with %s", " ".join(key.reveal()).replace(" ", ""))
-        await super().start()
+            log.warning("signing %s with %s", intent, " ".join(key.reveal()).replace(" ", ""))
+        return await super().place_order(intent)
 
 
 @broken(rules="no-silent-attribution", checks="SE4")
 class ReferralAdded(WirePlugin):
-    """Adds its author's referral code to what it sends."""
+    """Adds its author's referral code to the orders that it sends."""
+
+    paths = ("/orders",)
 
     def sent(self, method: str, path: str, given: dict[str, Any]) -> Request:
         """See the class."""
@@ -444,7 +482,7 @@ class CancelsWaitInLine(WirePlugin):
 
     def sent(self, method: str, path: str, given: dict[str, Any]) -> Request:
         """See the class."""
-        return method, path, {name: value for name, value in given.items() if name != "priority"}
+        return method, path, {**given, "priority": Priority.NORMAL} if "priority" in given else given
 
 
 @broken(rules="secrets-stay-hidden", checks="SE1", mistakes="M20")

@@ -152,13 +152,20 @@ class FirstReadIsEmpty(ParadexVenue):
 
 @broken(rules="consumer-errors-stay-local", checks="PV9")
 class ReconnectsWithoutBackOff(ParadexVenue):
-    """Keeps a socket of its own, and tries every second to get it back."""
+    """Keeps a socket of its own beside the streams, and tries every second to get it back."""
+
+    _own: asyncio.Task[None] | None = None
+
+    @classmethod
+    def seams(cls) -> frozenset[str]:
+        """Without a stream there is nothing to stop."""
+        return frozenset({"open_stream"})
 
     @hookimpl
-    async def start(self) -> None:
+    def open_stream(self, channels: Sequence[Subscription]) -> Any:
         """See the class."""
-        await super().start()
-        self._own = asyncio.create_task(self._keep(), name="perpkit own socket")
+        self._own = self._own or asyncio.create_task(self._keep(), name="perpkit own socket")
+        return super().open_stream(channels)
 
     async def _keep(self) -> None:
         async with aiohttp.ClientSession() as session:
@@ -171,8 +178,9 @@ class ReconnectsWithoutBackOff(ParadexVenue):
     @hookimpl
     async def stop(self) -> None:
         """See the class."""
-        self._own.cancel()
-        await asyncio.wait([self._own])
+        if self._own is not None:
+            self._own.cancel()
+            await asyncio.wait([self._own])
         await super().stop()
 
 

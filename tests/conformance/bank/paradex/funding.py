@@ -32,7 +32,7 @@ class _Rates(ParadexVenue):
 @broken(
     rules="funding-payment-identity",
     knock_on="funding-annualizes-alike funding-field-is-the-right-one funding-kinds-are-apart "
-    "funding-period-per-market funding-sign funding-stream-agrees ratios-are-fractions",
+    "funding-period-per-market funding-sign funding-stream-agrees only-perpetuals ratios-are-fractions",
     checks="FN1 TU4",
 )
 class PercentAsFraction(_Rates):
@@ -60,7 +60,7 @@ class EightHoursForAll(_Rates):
 @broken(
     rules="funding-sign",
     knock_on="funding-annualizes-alike funding-field-is-the-right-one funding-kinds-are-apart "
-    "funding-payment-identity funding-period-per-market funding-stream-agrees ratios-are-fractions",
+    "funding-payment-identity funding-period-per-market funding-stream-agrees only-perpetuals ratios-are-fractions",
     checks="FN3",
 )
 class ShortsPay(_Rates):
@@ -131,7 +131,7 @@ class StreamedRateIsHourly(StreamPlugin):
 @broken(
     rules="funding-field-is-the-right-one",
     knock_on="funding-annualizes-alike funding-kinds-are-apart funding-payment-identity funding-period-per-market "
-    "funding-sign funding-stream-agrees missing-funding-is-none ratios-are-fractions "
+    "funding-sign funding-stream-agrees missing-funding-is-none only-perpetuals ratios-are-fractions "
     "schema-changes-survive",
     checks="FN8",
 )
@@ -239,11 +239,11 @@ class MissingRateIsZero(ParadexVenue):
 
 @broken(
     rules="funding-kinds-are-apart",
-    knock_on="funding-field-is-the-right-one funding-period-per-market missing-funding-is-none",
+    knock_on="funding-field-is-the-right-one missing-funding-is-none",
     checks="FN4",
 )
 class FirstRateServedForEver(_Rates):
-    """Reads a rate once and keeps it."""
+    """Reads a market's rate once and gives it out as the present one ever after."""
 
     @cached_property
     def _first(self) -> dict[str, FundingRate]:
@@ -251,4 +251,4 @@ class FirstRateServedForEver(_Rates):
 
     def rate(self, rate: FundingRate) -> FundingRate:
         """See the class."""
-        return self._first.setdefault(rate.market_id, rate)
+        return rate.replace(value=self._first.setdefault(rate.market_id, rate).value)

@@ -68,7 +68,7 @@ class LeverageTableInCode(_Listing):
 
 @broken(
     rules="market-rules-are-exact quantized-orders-are-accepted",
-    knock_on="bad-rows-are-skipped listings-refresh",
+    knock_on="bad-rows-are-skipped listings-refresh sizes-never-grow",
     checks="MK4 MK5",
 )
 class NoMinimumNotional(_Listing):
@@ -79,7 +79,11 @@ class NoMinimumNotional(_Listing):
         return market.replace(min_notional=None)
 
 
-@broken(rules="market-rules-are-exact", knock_on="bad-rows-are-skipped listings-refresh", checks="MK4 MK5")
+@broken(
+    rules="market-rules-are-exact",
+    knock_on="bad-rows-are-skipped listings-refresh ratios-are-fractions",
+    checks="MK4 MK5",
+)
 class NoPriceBand(_Listing):
     """Does not read how far from the index a price may be."""
 
@@ -114,17 +118,21 @@ class OneBadRowStopsAll(ParadexVenue):
 
 @broken(rules="only-perpetuals", knock_on="bad-rows-are-skipped", checks="MK8")
 class SpotListedAsPerpetual(ParadexVenue):
-    """Lists every row that can be read, whatever its kind."""
+    """Lists what is traded on the spot as perpetual, too."""
+
+    _like: Market | None = None
 
     @hookimpl
     async def fetch_markets(self) -> list[Market]:
         """See the class."""
         answer = await self._rest._public(schema.Results[dict], endpoints.MARKETS)
         markets = await super().fetch_markets()
-        known = {each.symbol for each in markets}
-        return [*markets, *(markets[0].replace(
-            symbol=row["symbol"], instrument=Instrument.of(row["symbol"].partition("-")[0] + "X", "USD", "USDC"),
-        ) for row in answer.results if isinstance(row.get("symbol"), str) and row["symbol"] not in known)]  # fmt: skip
+        like = self._like = self._like or markets[0]
+        spot = [each["symbol"] for each in answer.results if each.get("asset_kind") == "SPOT" and each.get("symbol")]
+        return [
+            *markets,
+            *(like.replace(symbol=each, instrument=Instrument.of(f"{each[:3]}X", "USD", "USDC")) for each in spot),
+        ]
 
 
 @broken(rules="market-status-follows", knock_on="only-perpetuals", checks="MK9")
@@ -136,16 +144,21 @@ class AlwaysOpen(_Listing):
         return market.replace(status=MarketStatus.OPEN)
 
 
-@broken(rules="listings-refresh", knock_on="bad-rows-are-skipped market-status-follows", checks="MK10")
-class ListingReadOnce(ParadexVenue):
-    """Keeps the first listing for ever."""
+@broken(
+    rules="listings-refresh",
+    knock_on="bad-rows-are-skipped funding-period-per-market market-status-follows",
+    checks="MK10",
+)
+class FirstListingForEver(ParadexVenue):
+    """Goes by the first listing for ever, whatever a later one says."""
 
     _kept: tuple[Market, ...] = ()
 
     @hookimpl
     async def fetch_markets(self) -> list[Market]:
         """See the class."""
-        self._kept = self._kept or tuple(await super().fetch_markets())
+        markets = await super().fetch_markets()
+        self._kept = self._kept or tuple(markets)
         return list(self._kept)
 
 
@@ -159,7 +172,12 @@ class ListingCutAt500(ParadexVenue):
         return (await super().fetch_markets())[:500]
 
 
-@broken(rules="public-data-is-exact", knock_on="sizes-are-base-units", checks="BK7")
+@broken(
+    rules="public-data-is-exact",
+    knock_on="book-empty-sides book-sides-are-sorted market-orders-are-bounded sizes-are-base-units "
+    "subscriptions-yield",
+    checks="BK7",
+)
 class BookSidesSwapped(ParadexVenue):
     """Takes bids for asks."""
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -86,7 +88,7 @@ class _Status(ParadexVenue):
 # What goes out
 
 
-@broken(rules="order-types-take-effect", checks="OR1")
+@broken(rules="order-types-take-effect", knock_on="late-refusals-surface rejections-say-why", checks="OR1")
 class PostOnlyForgotten(_Intent):
     """Sends a post-only order as a plain one."""
 
@@ -115,7 +117,7 @@ class SlippageIgnored(_Intent):
         return intent
 
 
-@broken(rules="signed-is-sent", checks="OR3 AU2")
+@broken(rules="signed-is-sent", knock_on="quantized-orders-are-accepted", checks="OR3 AU2")
 class SentIsNotSigned(WirePlugin):
     """Rounds the size to two places after it was signed."""
 
@@ -138,10 +140,15 @@ class SizeRoundedUp(_Intent):
     def intent(self, intent: OrderIntent) -> OrderIntent:
         """See the class."""
         step = self._context.markets.all[intent.market_id].step_size * 10
-        return intent.replace(size=-(-intent.size // step) * step)
+        return intent.replace(size=(intent.size / step).to_integral_value(ROUND_CEILING) * step)
 
 
-@broken(rules="client-ids-are-echoed", knock_on="batches-answer-per-item", checks="OR5")
+@broken(
+    rules="client-ids-are-echoed",
+    knock_on="batches-answer-per-item lost-reply-is-unknown random-histories-agree restart-recovers-orders "
+    "same-id-is-one-order",
+    checks="OR5",
+)
 class ClientIdCut(_Intent):
     """Cuts our id of an order at 18 characters."""
 
@@ -150,7 +157,7 @@ class ClientIdCut(_Intent):
         return intent.replace(client_order_id=(intent.client_order_id or "")[:18])
 
 
-@broken(rules="client-ids-are-echoed", checks="OR5")
+@broken(rules="client-ids-are-echoed", knock_on="fill-side-is-ours", checks="OR5")
 class ClientIdNotOnFills(ParadexVenue):
     """Leaves our id away from fills."""
 
@@ -160,19 +167,24 @@ class ClientIdNotOnFills(ParadexVenue):
         return [each.replace(client_order_id=None) for each in await super().fetch_fills(market, since, until, limit)]
 
 
-@broken(rules="same-id-is-one-order", knock_on="lost-reply-is-unknown not-sent-is-safe", checks="OR6")
-class NewIdEachTime(_Intent):
-    """Sends each order under an id of its own making."""
+@broken(rules="same-id-is-one-order", knock_on="batches-answer-per-item", checks="OR6")
+class NewIdForARepeat(_Intent):
+    """Sends an order whose id it has sent before under another one, so that a repeat is a second order."""
 
-    _sent = 0
+    @cached_property
+    def _sent(self) -> set[str]:
+        return set()
 
     def intent(self, intent: OrderIntent) -> OrderIntent:
         """See the class."""
-        self._sent += 1
-        return intent.replace(client_order_id=f"{intent.client_order_id}-{self._sent}")
+        name = intent.client_order_id or ""
+        if name in self._sent:
+            return intent.replace(client_order_id=f"{name[:60]}-{len(self._sent)}")
+        self._sent.add(name)
+        return intent
 
 
-@broken(rules="reduce-only-never-opens", checks="OR18")
+@broken(rules="reduce-only-never-opens", knock_on="late-refusals-surface rejections-say-why", checks="OR18")
 class ReduceOnlyForgotten(_Intent):
     """Sends a reduce-only order as a plain one."""
 
@@ -190,13 +202,9 @@ class WindowForgotten(_Intent):
         return intent.replace(accept_within=None)
 
 
-@broken(
-    rules="nonces-survive-concurrency",
-    knock_on="bad-answers-are-unknown lost-reply-is-unknown rejections-say-why same-id-is-one-order",
-    checks="OR20",
-)
-class SameStampTwice(ParadexVenue):
-    """Stamps each order with the clock's millisecond, also the second of one millisecond."""
+@broken(rules="nonces-survive-concurrency", knock_on="bursts-stay-under-limits", checks="OR20")
+class SameStampAtOnce(ParadexVenue):
+    """Stamps orders that are signed at the same time alike."""
 
     @classmethod
     def seams(cls) -> frozenset[str]:
@@ -206,7 +214,23 @@ class SameStampTwice(ParadexVenue):
     def __init__(self, context: Any) -> None:
         super().__init__(context)
         session: Any = self._session
-        session._next_stamp = session.clock.now_ms
+        sign, stamp = session.signed, session._next_stamp
+        self._under_way = self._stamp = 0
+
+        def next_stamp() -> int:
+            if self._under_way == 1 or not self._stamp:
+                self._stamp = stamp()
+            return self._stamp
+
+        async def signed(order: Any) -> Any:
+            self._under_way += 1
+            try:
+                await asyncio.sleep(0)
+                return await sign(order)
+            finally:
+                self._under_way -= 1
+
+        session.signed, session._next_stamp = signed, next_stamp
 
 
 @broken(rules="cancel-all-keeps-its-scope", checks="OR15")
@@ -219,7 +243,9 @@ class CancelAllOfTheAccount(ParadexVenue):
         await super().cancel_all_orders(None)
 
 
-@broken(rules="amends-are-exact", checks="OR16")
+@broken(
+    rules="amends-are-exact", knock_on="bad-answers-are-unknown signatures-verify wire-numbers-canonical", checks="OR16"
+)
 class AmendKeepsThePrice(ParadexVenue):
     """Leaves the new price out of an amendment."""
 
@@ -243,7 +269,12 @@ class RemainderSentAsTotal(ParadexVenue):
 # What is said of the outcome
 
 
-@broken(rules="lost-reply-is-unknown", knock_on="bad-answers-are-unknown same-id-is-one-order", checks="OR7")
+@broken(
+    rules="lost-reply-is-unknown",
+    knock_on="bad-answers-are-unknown random-histories-agree restart-recovers-orders retry-after-is-honoured "
+    "same-id-is-one-order venue-errors-are-mapped",
+    checks="OR7",
+)
 class TimeoutIsRejection(_Outcome):
     """Takes an order whose answer is lost for refused."""
 
@@ -252,7 +283,12 @@ class TimeoutIsRejection(_Outcome):
         return OrderRejectedError(str(error)) if isinstance(error, OutcomeUnknownError) else error
 
 
-@broken(rules="lost-reply-is-unknown", knock_on="bad-answers-are-unknown same-id-is-one-order", checks="OR7 OR6")
+@broken(
+    rules="lost-reply-is-unknown",
+    knock_on="bad-answers-are-unknown random-histories-agree restart-recovers-orders retry-after-is-honoured "
+    "same-id-is-one-order",
+    checks="OR7 OR6",
+)
 class RepeatedUnderANewId(ParadexVenue):
     """Sends an order again, under a new id, when its answer is lost."""
 
@@ -274,7 +310,12 @@ class EverythingIsUnknown(_Outcome):
         return OutcomeUnknownError(str(error)) if isinstance(error, NotSentError) else error
 
 
-@broken(rules="bad-answers-are-unknown", knock_on="lost-reply-is-unknown same-id-is-one-order", checks="OR9")
+@broken(
+    rules="bad-answers-are-unknown",
+    knock_on="lost-reply-is-unknown random-histories-agree restart-recovers-orders retry-after-is-honoured "
+    "same-id-is-one-order venue-errors-are-mapped",
+    checks="OR9",
+)
 class BadAnswerTakenForYes(ParadexVenue):
     """Takes any answer that can't be read for an order that stands."""
 
@@ -291,7 +332,11 @@ class BadAnswerTakenForYes(ParadexVenue):
             )  # fmt: skip
 
 
-@broken(rules="rejections-say-why", knock_on="same-id-is-one-order", checks="OR10")
+@broken(
+    rules="rejections-say-why",
+    knock_on="same-id-is-one-order venue-errors-are-mapped",
+    checks="OR10",
+)
 class RejectionWithoutAReason(_Outcome):
     """Says no and keeps the reason to itself."""
 
@@ -307,14 +352,23 @@ class _RefusedIsCanceled(TamperedStream):
         return event
 
 
-@broken(rules="late-refusals-surface", checks="OR11")
+@broken(
+    rules="late-refusals-surface",
+    knock_on="status-map-is-total",
+    checks="OR11",
+)
 class LateRefusalStreamedAsCancel(StreamPlugin):
     """Streams an order that was refused after its acceptance as canceled."""
 
     stream_type = _RefusedIsCanceled
 
 
-@broken(rules="rejections-say-why", knock_on="lost-reply-is-unknown", checks="OR10 OR11")
+@broken(
+    rules="rejections-say-why",
+    knock_on="batches-answer-per-item clock-skew-is-handled lost-reply-is-unknown order-types-take-effect "
+    "reduce-only-never-opens status-map-is-total",
+    checks="OR10 OR11",
+)
 class LateRefusalLooksCanceled(_Status):
     """Shows an order that was refused after its acceptance as canceled, without a reason."""
 
@@ -327,8 +381,10 @@ class LateRefusalLooksCanceled(_Status):
 
 @broken(
     rules="status-map-is-total",
-    knock_on="amends-are-exact batches-answer-per-item cancels-are-typed market-orders-are-bounded "
-    "order-types-take-effect partial-fill-then-cancel reduce-only-never-opens",
+    knock_on="amends-are-exact batches-answer-per-item cancels-are-typed lost-reply-is-unknown "
+    "market-orders-are-bounded order-types-take-effect partial-fill-then-cancel "
+    "random-histories-agree reconnect-loses-nothing reduce-only-never-opens rejections-say-why "
+    "restart-recovers-orders soak-stays-bounded sockets-fail-typed",
     checks="OR12",
     mistakes="M2",
 )
@@ -342,8 +398,9 @@ class StatusIsAConstant(_Status):
 
 @broken(
     rules="status-map-is-total",
-    knock_on="amends-are-exact batches-answer-per-item cancels-are-typed market-orders-are-bounded "
-    "order-types-take-effect reduce-only-never-opens",
+    knock_on="amends-are-exact batches-answer-per-item cancels-are-typed lost-reply-is-unknown "
+    "market-orders-are-bounded order-types-take-effect random-histories-agree reduce-only-never-opens "
+    "restart-recovers-orders soak-stays-bounded",
     checks="OR12",
     mistakes="M17",
 )
@@ -373,7 +430,7 @@ class WaitingReadAsFailed(_Status):
 
 @broken(
     rules="partial-fill-then-cancel",
-    knock_on="market-orders-are-bounded order-types-take-effect status-map-is-total",
+    knock_on="market-orders-are-bounded order-types-take-effect random-histories-agree status-map-is-total",
     checks="OR13",
     mistakes="M17",
 )
@@ -389,7 +446,8 @@ class CanceledReadAsFilled(_Status):
 
 @broken(
     rules="partial-fill-then-cancel",
-    knock_on="market-orders-are-bounded order-types-take-effect reduce-only-never-opens status-map-is-total",
+    knock_on="market-orders-are-bounded order-types-take-effect random-histories-agree reduce-only-never-opens "
+    "status-map-is-total",
     checks="OR13",
 )
 class CanceledLosesItsFill(_Status):
@@ -402,7 +460,11 @@ class CanceledLosesItsFill(_Status):
         return order
 
 
-@broken(rules="cancels-are-typed", checks="OR14")
+@broken(
+    rules="cancels-are-typed",
+    knock_on="safety-calls-are-honest",
+    checks="OR14",
+)
 class CancelAlwaysDone(ParadexVenue):
     """Says that an order is canceled, whatever the venue answers."""
 
@@ -415,7 +477,11 @@ class CancelAlwaysDone(ParadexVenue):
             return CancelResult(order=order, status=CancelStatus.CANCELED)
 
 
-@broken(rules="batches-answer-per-item", checks="OR17")
+@broken(
+    rules="batches-answer-per-item",
+    knock_on="lost-reply-is-unknown",
+    checks="OR17",
+)
 class BatchErrorsDropped(ParadexVenue):
     """Leaves the refused orders of a batch out of its answer."""
 

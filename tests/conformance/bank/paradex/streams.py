@@ -25,44 +25,50 @@ from tests.conformance.bank.paradex.shapes import StreamPlugin
 from tests.conformance.bank.registry import broken
 from tests.conformance.bank.tamper import TamperedStream
 
+_FUNDING = "funding_data."
+
 
 class _OtherPath(TamperedStream):
+    def topics(self, subscription: Subscription) -> Sequence[Topic]:
+        return [
+            replace(each, connection="funding") if each.name.startswith(_FUNDING) else each
+            for each in self.good.topics(subscription)
+        ]
+
     async def endpoint(self, connection: str) -> StreamEndpoint:
         good = await self.good.endpoint(connection)
-        return replace(good, url=good.url.rsplit("/", 1)[0] + "/ws")
+        return good if connection != "funding" else replace(good, url=good.url.rsplit("/", 1)[0] + "/ws")
 
 
 @broken(
     rules="frames-follow-the-contract subscriptions-yield",
-    knock_on="close-stays-closed consumer-errors-stay-local consumers-share-a-subscription odd-frames-are-ignored "
-    "old-never-overwrites-new public-events-once-and-in-order ready-after-snapshot "
-    "reconnect-loses-nothing resync-repeats-nothing silent-death-is-noticed slow-consumers-are-told "
-    "snapshot-semantics tokens-roll-over",
+    knock_on="funding-period-per-market funding-stream-agrees ratios-are-fractions schema-changes-survive "
+    "timestamps-plausible unknown-enum-values-survive",
     checks="PU1",
     mistakes="M7",
 )
 class StreamAtTheWrongAddress(StreamPlugin):
-    """Looks for the streams at a path where none are."""
+    """Looks for the stream of funding rates at a path where none is."""
 
     stream_type = _OtherPath
 
 
 class _OtherEnvelope(TamperedStream):
     def subscribe(self, topic: Topic, request_id: int) -> Frame:
+        if not topic.name.startswith(_FUNDING):
+            return self.good.subscribe(topic, request_id)
         return msgspec.json.encode({"type": "subscribe", "channels": [topic.name]}).decode()
 
 
 @broken(
     rules="frames-follow-the-contract subscriptions-yield",
-    knock_on="close-stays-closed consumer-errors-stay-local consumers-share-a-subscription odd-frames-are-ignored "
-    "old-never-overwrites-new public-events-once-and-in-order ready-after-snapshot "
-    "reconnect-loses-nothing resync-repeats-nothing silent-death-is-noticed slow-consumers-are-told "
-    "snapshot-semantics tokens-roll-over",
+    knock_on="funding-period-per-market funding-stream-agrees ratios-are-fractions schema-changes-survive "
+    "timestamps-plausible unknown-enum-values-survive",
     checks="PU1",
     mistakes="M8",
 )
 class SubscribesInAnotherTongue(StreamPlugin):
-    """Subscribes by ``{"type": "subscribe"}`` where the venue speaks JSON-RPC."""
+    """Subscribes to funding rates by ``{"type": "subscribe"}`` where the venue speaks JSON-RPC."""
 
     stream_type = _OtherEnvelope
 
@@ -74,6 +80,11 @@ class NothingToPoll(ParadexVenue):
     fetch_ticker = None
     fetch_tickers = None
 
+    @classmethod
+    def seams(cls) -> frozenset[str]:
+        """What it has not."""
+        return frozenset({"fetch_ticker", "fetch_tickers"})
+
 
 class _NoTrades(TamperedStream):
     def event(self, event: Event) -> Event | None:
@@ -82,14 +93,27 @@ class _NoTrades(TamperedStream):
 
 @broken(
     rules="subscriptions-yield",
-    knock_on="consumers-share-a-subscription odd-frames-are-ignored public-events-once-and-in-order "
-    "silent-death-is-noticed",
+    knock_on="consumers-share-a-subscription odd-frames-are-ignored public-data-is-exact "
+    "public-events-once-and-in-order schema-changes-survive silent-death-is-noticed "
+    "sizes-are-base-units timestamps-plausible unknown-enum-values-survive venue-time-apart",
     checks="PU1",
 )
 class NoTradesEver(StreamPlugin):
     """Drops what comes on a channel that it claims, without an error."""
 
     stream_type = _NoTrades
+
+
+class _NeverLeaves(TamperedStream):
+    def unsubscribe(self, topic: Topic, request_id: int) -> Frame:
+        return self.good.subscribe(topic, request_id)
+
+
+@broken(rules="consumers-share-a-subscription", checks="PU2")
+class NeverUnsubscribes(StreamPlugin):
+    """Subscribes again where it should leave, so that what nobody follows any more goes on coming."""
+
+    stream_type = _NeverLeaves
 
 
 class _NewTradeIds(TamperedStream):
@@ -154,8 +178,8 @@ class RefusedSignInHammered(ParadexVenue):
 
     @classmethod
     def seams(cls) -> frozenset[str]:
-        """What is changed in the session is reached by these alone."""
-        return frozenset({endpoints.AUTH})
+        """It shows where the venue refuses one."""
+        return frozenset({f"{endpoints.AUTH} refused"})
 
     def __init__(self, context: Any) -> None:
         super().__init__(context)
@@ -260,13 +284,13 @@ class OneUpdateTakenForAll(StreamPlugin):
 
 @broken(rules="close-stays-closed opens-and-closes", checks="PV8 ST1")
 class KeepsAskingAfterClose(ParadexVenue):
-    """Starts a task that asks for the state for ever, and does not end it."""
+    """Starts a task with each stream that asks for the state for ever, and does not end it."""
 
     @hookimpl
-    async def start(self) -> None:
+    def open_stream(self, channels: Sequence[Subscription]) -> Any:
         """See the class."""
-        await super().start()
         self._asking = asyncio.create_task(self._ask(), name="perpkit state")
+        return super().open_stream(channels)
 
     async def _ask(self) -> None:
         async with aiohttp.ClientSession() as own:
