@@ -17,7 +17,7 @@ WORKERS ?= auto
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format types docs docs-generated bench bank mutate oracle oracle-x10 oracle-lighter clean
+.PHONY: help demo test lint format types docs docs-generated bench bench-lighter bank mutate oracle oracle-x10 oracle-lighter clean
 
 # Sets $$python to the first interpreter that is new enough and can make environments, or says why there is none.
 # Names are tried by running them: a name may be on the path and still not work.
@@ -120,6 +120,10 @@ bench: oracle
 	@$(ORACLE_VENV)/bin/python -c 'import perpkit' 2>/dev/null || \
 		{ echo "perpkit: $(ORACLE_VENV) is of Python 3.10 and holds no perpkit; measuring needs Rust (cargo), then make clean oracle" >&2; exit 1; }
 	$(ORACLE_VENV)/bin/python -m benchmarks $(ARGS)
+
+# Lighter's signing library is in an environment of its own, and so is what is measured with it.
+bench-lighter: oracle-lighter
+	$(ORACLE_LIGHTER_VENV)/bin/python -m benchmarks $(or $(ARGS),signing_lighter)
 
 clean:
 	rm -rf $(VENV) $(DOCS_VENV) $(ORACLE_VENV) $(ORACLE_X10_VENV) $(ORACLE_LIGHTER_VENV) site build dist .bench .mutation .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -21,9 +21,20 @@ from benchmarks.harness import Result
 ROOT = Path(__file__).parent.parent
 OUT = ROOT / ".bench"
 
-CASES = ("signing", "signing_extended", "imports", "frames", "frames_extended", "place_order", "memory")
+CASES = (
+    "signing",
+    "signing_extended",
+    "imports",
+    "frames",
+    "frames_extended",
+    "frames_lighter",
+    "place_order",
+    "memory",
+)
+ELSEWHERE = ("signing_lighter",)
+"""Those that need an environment of their own, and are run when they are named."""
 
-PACKAGES = ("perpkit", "paradex-py", "ccxt", "aiohttp", "msgspec", "pydantic", "fast-stark-crypto")
+PACKAGES = ("perpkit", "paradex-py", "lighter-sdk", "ccxt", "aiohttp", "msgspec", "pydantic", "fast-stark-crypto")
 
 
 def machine() -> dict[str, str]:
@@ -84,9 +95,10 @@ def show(console: Console, result: Result) -> None:
 
 def main(names: Sequence[str]) -> int:
     """Run the named benchmarks, or all."""
-    unknown = sorted(set(names) - set(CASES))
+    known = (*CASES, *ELSEWHERE)
+    unknown = sorted(set(names) - set(known))
     if unknown:
-        sys.stderr.write(f"no benchmark {', '.join(unknown)}; there are {', '.join(CASES)}\n")
+        sys.stderr.write(f"no benchmark {', '.join(unknown)}; there are {', '.join(known)}\n")
         return 2
     console = Console()
     facts = machine()
