@@ -22,7 +22,7 @@ class Entry:
 
 
 COMMANDS = {
-    "demo": Entry("demo", "The whole story in under a minute, on a local Paradex: no account, no network.", "sim"),
+    "demo": Entry("demo", "The whole story in under a minute, on local exchanges: no account, no network.", "sim"),
     "venues": Entry("venues", "List the venue plugins that are installed, and what each can do."),
     "check": Entry("check", "Test credentials, clock, every endpoint and every stream of a venue. Places no order."),
     "markets": Entry("markets", "List a venue's perpetuals with their rules."),
