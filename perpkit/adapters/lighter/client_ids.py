@@ -90,10 +90,12 @@ class ClientIds:
                 claims[number] = name
         if claims.items() <= self._sent.items():
             return
-        if self._worker is None or self._file is None:
+        if self._path is None:
             self._sent.update(claims)
             _forget_oldest(self._sent)
             return
+        if self._worker is None or self._file is None:
+            raise NotSentError(f"not sent: {self._path}, the file of client order ids, is not open", venue=VENUE)
         try:
             await asyncio.get_running_loop().run_in_executor(self._worker, self._file.add, claims)
         except OSError as error:
@@ -174,6 +176,7 @@ class _IdFile:
         self._file = LineFile(path, what="the file of client order ids")
         self._known = known
         self._lines = 0
+        self._spoiled: str | None = None
         try:
             self.read()
         except BaseException:
@@ -185,18 +188,22 @@ class _IdFile:
         Take in the lines added since.
 
         Raises:
-            ConfigError: One is none that perpkit would have written.
+            ConfigError: One is none that perpkit would have written, now or before: what came after it is not known.
         """
+        if self._spoiled is not None:
+            raise ConfigError(self._spoiled)
         for text in self._file.read_new():
             self._lines += 1
             where = f"{self._file.path} line {self._lines}"
             try:
                 line = decode(_Line, text, what=where)
                 if line.number < TEXT_HALF or client_index(line.client_order_id) != line.number:
-                    raise ConfigError(f"{where}: {line.number} is not the number of {line.client_order_id!r}")
+                    msg = f"{line.number} is not the number of {line.client_order_id!r}"
+                    raise InvalidOrderError(msg, venue=VENUE)
                 check(line.number, line.client_order_id, self._known)
             except (DecodeError, InvalidOrderError) as error:
-                raise ConfigError(f"{where}: {error.message}; set the file aside before you trade") from error
+                self._spoiled = f"{where}: {error.message}; set the file aside before you trade"
+                raise ConfigError(self._spoiled) from error
             self._known[line.number] = line.client_order_id
 
     def add(self, claims: Mapping[int, str]) -> None:

@@ -355,6 +355,56 @@ async def test_without_a_file_an_order_is_still_found_by_its_text(stub):
     assert [each.tx["Index"] for each in stub.sent] == [number_of("hb-1"), ORDER["order_index"]]
 
 
+async def test_an_order_found_by_the_exchanges_number_teaches_its_text(stub):
+    """A reference holds both; the row that is found shows that the text is its."""
+    rows = {"code": 200, "orders": [shown("hb-1")], "next_cursor": ""}
+    stub.say("GET /api/v1/accountActiveOrders", rows)
+    stub.say("GET /api/v1/accountOrders", rows)
+    both = OrderRef(market_id=ETH, venue_order_id=str(ORDER["order_index"]), client_order_id="hb-1")
+    other = both.replace(client_order_id="hb-2")
+    async with stub.open() as venue:
+        assert (await venue.fetch_order(other)).client_order_id == str(number_of("hb-1"))
+        assert (await venue.fetch_order(both)).client_order_id == "hb-1"
+
+
+async def test_a_file_that_was_spoiled_stops_new_orders_and_nothing_else(stub, path, caplog):
+    """Somebody writes into it: no order goes out that it can't hold, while cancels, reads and plain numbers do."""
+    stub.say("GET /api/v1/accountActiveOrders", {"code": 200, "orders": [shown("hb-1")], "next_cursor": ""})
+    async with stub.open(client_ids=path) as venue:
+        await venue.place_order(intent("hb-1"))
+        with path.open("a", encoding="utf-8") as file:
+            file.write("spoiled\n")
+        for _ in range(2):
+            with pytest.raises(ConfigError, match="line 2 can't be read"):
+                await venue.place_order(intent("hb-2"))
+        with caplog.at_level(logging.WARNING):
+            await venue.cancel_order(ref("hb-1"))
+            (still,) = await venue.fetch_open_orders()
+        assert still.client_order_id == "hb-1"
+        assert "may show numbers as ids" in caplog.text
+        await venue.place_order(intent("1001"))
+    assert [each.form["tx_type"] for each in stub.sent] == ["14", "15", "14"]
+
+
+async def test_a_closed_map_sends_nothing(keep, path):
+    """What can't be written down any more is not sent; what is already there may be used again."""
+    ids = await keep(path)
+    await ids.claim(["hb-1"])
+    await ids.close()
+    await ids.claim(["hb-1", "1001"])
+    with pytest.raises(NotSentError, match="is not open"):
+        await ids.claim(["hb-2"])
+
+
+async def test_a_text_that_was_asked_by_is_written_once_an_order_of_it_is_sent(keep, path):
+    """A question alone writes nothing: the file holds what was sent."""
+    ids = await keep(path)
+    await ids.number_of("hb-1")
+    assert path.read_text("utf-8") == ""
+    await ids.claim(["hb-1"])
+    assert json.loads(path.read_text("utf-8"))["client_order_id"] == "hb-1"
+
+
 async def test_a_colliding_id_reaches_nothing_of_the_venue(stub):
     """No order, no cancel, no amendment, no question: the other one's order is safe."""
     async with stub.open() as venue:
