@@ -144,14 +144,15 @@ def coverage() -> str:
         ("Checks", CHECKS, CHECKS_LEFT_OUT, lambda rule: rule.checks),
         ("Acceptance cards", CARDS, CARDS_LEFT_OUT, lambda rule: rule.cards),
     )
-    for title, ids, left_out, covers in kinds:
-        by_id = {each: [rule for rule in rules().values() if each in covers(rule)] for each in ids}
+    for title, about, left_out, covers in kinds:
+        by_id = {each: [rule for rule in rules().values() if each in covers(rule)] for each in about}
         count = sum(bool(found) for found in by_id.values())
-        lines += [f"## {title} ({count} of {len(ids)} covered)", "", "| id | rules | tests |", "|---|---|---|"]
+        lines += [f"## {title} ({count} of {len(about)} covered)", ""]
+        lines += ["| id | about | rules | tests |", "|---|---|---|---|"]
         for each, found in by_id.items():
             named = ", ".join(f"[{rule.id}]({rule.id}.md)" for rule in found) or left_out.get(each, "")
             number = sum(len(tests_of().get(rule.id, ())) for rule in found)
-            lines.append(f"| {each} | {named} | {number or ''} |")
+            lines.append(f"| {each} | {about[each]} | {named} | {number or ''} |")
         lines.append("")
     return "\n".join([*lines, "[All rules](index.md)", ""])
 

@@ -132,11 +132,12 @@ def test_a_changed_card_makes_the_readme_stale():
 
 
 def test_the_page_of_coverage_names_every_check_and_card():
-    """Each has a row with its rules, or with the reason why there are none."""
-    text = pages.coverage()
-    rows = {line.split("|")[1].strip(): line.split("|")[2].strip() for line in text.splitlines() if "|" in line}
-    assert set(CHECKS) | set(CARDS) <= set(rows)
-    assert [each for each, said in rows.items() if not said] == []
+    """Each has a row that says what it is about, with its rules, or with the reason why there are none."""
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in pages.coverage().splitlines() if "|" in line]
+    assert {*CHECKS, *CARDS} <= {each for each, *_ in rows}
+    assert [each for each, about, said, _ in rows if not about or not said] == []
+    names = [*CHECKS.values(), *CARDS.values()]
+    assert len(set(names)) == len(names)
 
 
 def test_a_card_of_other_rules_is_stale(tmp_path):

@@ -13,7 +13,8 @@ from perpkit_conformance.rulebook import (
     streams,
     wire,
 )
-from perpkit_conformance.rulebook.catalogue import CARDS, CARDS_LEFT_OUT, CHECKS, CHECKS_LEFT_OUT
+from perpkit_conformance.rulebook.cards import CARDS, CARDS_LEFT_OUT
+from perpkit_conformance.rulebook.checks import CHECKS, CHECKS_LEFT_OUT
 
 RULES = (
     *interface.RULES,
