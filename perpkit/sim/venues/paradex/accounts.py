@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 
 from perpkit.crypto.stark import CURVE_ORDER, public_key
 from perpkit.sim.venues.paradex.config import ACCOUNT_HASH, PROXY_HASH
@@ -118,11 +119,14 @@ def derive_l1_address(seed: int, index: int) -> str:
     return "0x" + hashlib.sha256(f"perpkit local paradex/{seed}/{index}/l1".encode()).hexdigest()[:40]
 
 
+# The same accounts are made for every local venue of a seed; in a run of tests that is a thousand times.
+@lru_cache(maxsize=1024)
 def address_of(public: int) -> int:
     """Return the address of the account that a public key owns on the local venue."""
     return account_address(public, proxy_hash=PROXY_HASH, account_hash=ACCOUNT_HASH)
 
 
+@lru_cache(maxsize=1024)
 def public_of(private: int) -> int:
     """Return the public key of a private one."""
     return public_key(private)
