@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
+from functools import lru_cache
 
 from perpkit.crypto.ecgfp5 import ORDER, PublicKey, public_key
 from perpkit.sim.clock import Scheduled
@@ -211,6 +212,8 @@ def private_text(private: int) -> str:
     return private.to_bytes(KEY_BYTES, "little").hex()
 
 
+# The same accounts are made for every local venue of a seed; in a run of tests that is a thousand times.
+@lru_cache(maxsize=1024)
 def public_of(private: int) -> PublicKey:
     """Return the public key of a private one."""
     return PublicKey(public_key(private))
