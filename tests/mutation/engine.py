@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 KILLED, SURVIVED, TIMED_OUT, CRASHED, UNFIT = "killed", "survived", "timed out", "crashed", "unfit"
 
-_OPTIONS = ("-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", "--hypothesis-seed=0")
+_OPTIONS = ("-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", "--hypothesis-seed=0", "--timeout=0")
 _MEMORY = 4 << 30
 
 
@@ -195,9 +195,16 @@ class _Until:
     @pytest.hookimpl(tryfirst=True)
     def pytest_load_initial_conftests(self) -> None:
         # What the tests' conftest.py registers builds on the profile that is in force.
-        from hypothesis import Phase, settings  # pytest wants to be first to import it
+        from hypothesis import HealthCheck, Phase, settings  # pytest wants to be first to import it
 
-        settings.register_profile("mutation", phases=(Phase.explicit, Phase.generate), database=None)
+        settings.register_profile(
+            "mutation",
+            phases=(Phase.explicit, Phase.generate),
+            database=None,
+            # A mutant must not be called killed because the machine is busy.
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        )
         settings.load_profile("mutation")
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
