@@ -48,15 +48,31 @@ def check_positive(operation: str, name: str, value: Decimal | int | str) -> Dec
     Raises:
         InvalidOrderError: A float, no number, or not a finite one above zero.
     """
+    number = _check_number(operation, name, value)
+    if not number.is_finite() or number <= 0:
+        raise InvalidOrderError(f"{name}={value!r}: must be finite and above zero", operation=operation)
+    return number
+
+
+def check_change(operation: str, name: str, value: Decimal | int | str) -> Decimal:
+    """
+    Return what something changes by as an exact decimal.
+
+    Raises:
+        InvalidOrderError: A float, no number, or not a finite one other than zero.
+    """
+    number = _check_number(operation, name, value)
+    if not number.is_finite() or not number:
+        raise InvalidOrderError(f"{name}={value!r}: must be finite and not zero", operation=operation)
+    return number
+
+
+def _check_number(operation: str, name: str, value: Decimal | int | str) -> Decimal:
     if isinstance(value, bool | float):
         problem = "pass a Decimal, an int or a string; a float has lost digits already"
     else:
         try:
-            number = Decimal(value)
+            return Decimal(value)
         except (InvalidOperation, ValueError):
             problem = "not a number"
-        else:
-            if number.is_finite() and number > 0:
-                return number
-            problem = "must be finite and above zero"
     raise InvalidOrderError(f"{name}={value!r}: {problem}", operation=operation)

@@ -169,6 +169,10 @@ class AccountSpec:
         """Async. Set cross or isolated, keep the leverage, and return what the venue now says."""
 
     @first
+    def adjust_margin(self, market: Market, amount: Decimal) -> Awaitable[None]:  # type: ignore[empty-body]
+        """Async. Add so much to an isolated position's collateral, or take it away below zero; returns once done."""
+
+    @first
     def set_position_mode(self, mode: PositionMode) -> Awaitable[PositionMode]:  # type: ignore[empty-body]
         """Async. Set one-way or hedge mode and return what the venue now says."""
 

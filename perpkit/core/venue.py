@@ -17,7 +17,7 @@ from typing import Any, Self, TypeVar, cast
 import pluggy
 
 from perpkit.core import quantize
-from perpkit.core.arguments import check_positive, check_window
+from perpkit.core.arguments import check_change, check_positive, check_window
 from perpkit.core.capabilities import Capabilities, VenueDescription
 from perpkit.core.client_ids import ClientOrderIds
 from perpkit.core.context import VenueContext
@@ -295,6 +295,14 @@ class Venue:
     async def set_margin_mode(self, market: MarketLike, mode: MarginMode | str) -> LeverageSetting:
         """Set cross or isolated, keep the leverage, and return what the venue says afterwards."""
         return await self._call(Hooks.set_margin_mode, market=await self.market(market), mode=MarginMode(mode))
+
+    async def adjust_margin(self, market: MarketLike, amount: Decimal | int | str) -> None:
+        """
+        Add collateral to an open isolated position, or take it away where ``amount`` is below zero; returns once the
+        venue has done so. Repeating it moves as much again: after an unknown outcome look at the balance first.
+        """
+        change = check_change("adjust_margin", "amount", amount)
+        await self._call(Hooks.adjust_margin, market=await self.market(market), amount=change)
 
     async def set_position_mode(self, mode: PositionMode | str) -> PositionMode:
         """Set one-way or hedge mode for the account and return what the venue says afterwards."""

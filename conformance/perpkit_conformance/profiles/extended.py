@@ -85,6 +85,7 @@ class ExtendedProfile(VenueProfile):
             "check_health": "no request tells the venue's state or its time",
             "time_in_force:fok": "FOK is in an old enumeration and refused as deprecated",
             "set_margin_mode": "margin is shared across all markets; there is no isolated mode",
+            "adjust_margin": "margin is shared across all markets; there is no isolated mode",
             "margin_mode:isolated": "margin is shared across all markets; there is no isolated mode",
             "set_position_mode": "positions are one-way, and nothing sets that",
             "place_orders": "there is no request for several orders",

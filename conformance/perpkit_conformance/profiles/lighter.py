@@ -47,12 +47,14 @@ _FIELDS = {
     16: ("TimeInForce", "Time"),
     17: ("MarketIndex", "Index", "BaseAmount", "Price", "TriggerPrice"),
     20: ("MarketIndex", "InitialMarginFraction", "MarginMode"),
+    29: ("MarketIndex", "USDCAmount", "Direction"),
 }
 """What each type of transaction signs beside account, key, nonce and time (lighter-go; lighter-sdk 1.1.8)."""
 _ENUMS = {
     "IsAsk": 1,
     "ReduceOnly": 1,
     "MarginMode": 1,
+    "Direction": 1,
     "TimeInForce": 2,
     "Type": 6,
     "MarketIndex": 254,
@@ -250,6 +252,7 @@ class LighterProfile(VenueProfile):
             "fetch_leverage": "GET /api/v1/account",
             "set_leverage": "POST /api/v1/sendTx",
             "set_margin_mode": "POST /api/v1/sendTx",
+            "adjust_margin": "POST /api/v1/sendTx",
             "place_order": "POST /api/v1/sendTx",
             "place_orders": "POST /api/v1/sendTxBatch",
             "amend_order": "POST /api/v1/sendTx",

@@ -77,6 +77,7 @@ class ParadexProfile(VenueProfile):
             "time_in_force:fok": "Paradex has GTC, IOC, POST_ONLY and RPI only",
             "time_in_force:gtd": "Paradex has GTC, IOC, POST_ONLY and RPI only",
             "set_position_mode": "positions are one-way, and nothing sets that",
+            "adjust_margin": "no request moves collateral to a position or away from it",
             "set_dead_man_switch": "orders are canceled when a connection drops, on request; there is no timer",
             "funding:discrete": "funding accrues continuously",
             "trigger:mark": "the venue chooses which price triggers; no field of an order says so",

@@ -53,6 +53,7 @@ COMMANDS = (
     "fetch_order",
     "set_leverage",
     "set_margin_mode",
+    "adjust_margin",
     "set_position_mode",
     "set_dead_man_switch",
 )
@@ -90,6 +91,7 @@ class Caller:
                 lambda: venue.set_margin_mode(target.market, MarginMode.ISOLATED),
                 lambda: venue.set_margin_mode(target.market, MarginMode.CROSS),
             ],
+            "adjust_margin": [self._adjust_margin],
             "set_position_mode": [lambda: venue.set_position_mode(PositionMode.ONE_WAY)],
             "set_dead_man_switch": [
                 lambda: venue.set_dead_man_switch(target.profile.shortest_switch),
@@ -192,6 +194,17 @@ class Caller:
 
     async def _cancel_several(self) -> Any:
         return await self.venue.cancel_orders([await self.placed(), await self.placed()])
+
+    async def _adjust_margin(self) -> Any:
+        market = list(self.target.profile.markets)[-1]
+        symbol, truth, exchange = self.target.symbol_of(market), self.target.truth(), self.target.control.exchange
+        if symbol not in truth.positions():
+            exchange.set_margin(truth.account_id, symbol, mode=MarginMode.ISOLATED)
+            spec = exchange.market(symbol)
+            size = nearest(Decimal(1000) / exchange.index_price(symbol), spec.step_size)
+            self.target.quote(market, size=size * 2)
+            self.target.submit(Side.BUY, size, market=market)
+        return await self.venue.adjust_margin(market, 5)
 
     async def _fetch(self) -> Any:
         return await self.venue.fetch_order(await self.placed())

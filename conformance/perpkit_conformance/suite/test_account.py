@@ -549,6 +549,38 @@ async def test_a_refused_margin_mode_raises(target: Target, venue: Venue) -> Non
     assert target.truth().margin(target.symbol) == before
 
 
+@pytest.mark.rule("settings-really-change")
+@pytest.mark.needs("adjust_margin", "margin_mode:isolated")
+async def test_margin_of_a_position_moves_by_what_was_asked(target: Target, venue: Venue) -> None:
+    """Put behind an isolated position and taken back again: that of the market named, by so much, and once."""
+    truth = target.truth()
+    for market in _markets(target)[:2]:
+        exchange = target.control.exchange
+        exchange.set_margin(truth.account_id, target.symbol_of(market), leverage=Decimal(4), mode=MarginMode.ISOLATED)
+        size = History(target, market).size(market)
+        target.quote(market, size=size * 2)
+        target.submit(Side.BUY, size, market=market)
+    moved, other = (target.symbol_of(each) for each in _markets(target)[:2])
+    before, cash = {each: truth.positions()[each].isolated_margin for each in (moved, other)}, truth.summary().cash
+    with Findings(target) as found:
+        for amount, due in ((Decimal("25.5"), Decimal("25.5")), (Decimal("-5.25"), Decimal("20.25"))):
+            await target.run(venue.adjust_margin(target.market, amount))
+            held = truth.positions()
+            found.equal(f"{moved}, moved by {amount}", held[moved].isolated_margin, before[moved] + due)
+            found.equal(f"{other} beside it", held[other].isolated_margin, before[other])
+        found.equal("cash, which belongs to the account all the same", truth.summary().cash, cash)
+
+
+@pytest.mark.rule("settings-really-change")
+@pytest.mark.needs("adjust_margin")
+async def test_margin_that_can_not_be_moved_raises(target: Target, venue: Venue) -> None:
+    """Nothing is open there: an error, and the account is as it was."""
+    before = target.truth().summary()
+    with pytest.raises(PerpkitError):
+        await target.run(venue.adjust_margin(target.market, Decimal(5)))
+    assert target.truth().summary().free_collateral == before.free_collateral
+
+
 # Many, old and liquidated positions
 
 

@@ -17,7 +17,7 @@ from perpkit.adapters.lighter.config import LEAST_ORDER_LIFE, MOST_ORDER_LIFE, V
 from perpkit.adapters.lighter.listings import Listing
 from perpkit.adapters.lighter.order_ids import any_index, client_index, order_index
 from perpkit.adapters.lighter.signing import tx as codes
-from perpkit.adapters.lighter.signing.tx import CancelOrder, CreateOrder, ModifyOrder
+from perpkit.adapters.lighter.signing.tx import CancelOrder, CreateOrder, ModifyOrder, UpdateMargin
 from perpkit.core.clock import to_ms
 from perpkit.core.errors import CapabilityError, InvalidOrderError
 from perpkit.core.models import (
@@ -217,6 +217,17 @@ def margin_fraction(leverage: Decimal, listing: Listing) -> int:
         most = plain((Decimal(10_000) / listing.least_fraction).quantize(Decimal("0.01")))
         raise InvalidOrderError(f"leverage {plain(leverage)}: this market takes 1 to {most}", venue=VENUE)
     return fraction
+
+
+def margin_change(amount: Decimal, listing: Listing) -> UpdateMargin:
+    """
+    Return what moves collateral behind an isolated position: added above zero, taken away below.
+
+    Raises:
+        InvalidOrderError: It is no whole number of millionths of a USDC. Nothing was sent.
+    """
+    moved = units(amount.copy_abs(), endpoints.USDC_DECIMALS, codes.MAX_USDC_AMOUNT, "amount")
+    return UpdateMargin(listing.index, moved, codes.ADD if amount > 0 else codes.REMOVE)
 
 
 def resolution(interval: timedelta) -> str:

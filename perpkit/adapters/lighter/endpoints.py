@@ -147,6 +147,9 @@ class Channels:
     EVERYTHING: Final = "account_all"
 
 
+USDC_DECIMALS: Final = 6
+"""Amounts of USDC are signed as whole numbers of a millionth (lighter-sdk 1.1.8)."""
+
 MAX_TOPICS: Final = 100
 """Subscriptions on one connection: 500 by the newest page, 100 by the oldest; the least costs nothing."""
 

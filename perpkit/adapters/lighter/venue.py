@@ -344,6 +344,14 @@ class LighterVenue:
         fraction = encode.margin_fraction(current.leverage, self._listings.of(market))
         return await self._set_leverage(market, fraction, mode, "set_margin_mode")
 
+    @hookimpl
+    async def adjust_margin(self, market: Market, amount: Decimal) -> None:
+        """Move collateral to or from an isolated position; the venue has no such thing for cross margin."""
+        operation = "adjust_margin"
+        tx = encode.margin_change(amount, self._listings.of(market))
+        hashes = await self._sender.send([tx], operation=operation)
+        await self._sender.settled(hashes[0], operation=operation)
+
     async def _set_leverage(self, market: Market, fraction: int, mode: MarginMode, operation: str) -> LeverageSetting:
         tx = UpdateLeverage(market=self._listings.of(market).index, fraction=fraction, mode=_MODES[mode])
         hashes = await self._sender.send([tx], operation=operation)

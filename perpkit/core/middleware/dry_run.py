@@ -300,6 +300,15 @@ class DryRun(OneVenue):
         return setting
 
     @hookimpl(wrapper=True)
+    def adjust_margin(self, market: Market, amount: Decimal) -> Wrapped[None]:
+        """Move nothing."""
+        inner = yield
+        return around(inner, self._adjust_margin, market, amount)
+
+    async def _adjust_margin(self, call: Awaitable[None], market: Market, amount: Decimal) -> None:
+        log.info("dry run: adjust_margin of %s by %s was not sent", market.id, amount)
+
+    @hookimpl(wrapper=True)
     def set_position_mode(self, mode: PositionMode) -> Wrapped[PositionMode]:
         """Answer with the mode as it would be."""
         inner = yield

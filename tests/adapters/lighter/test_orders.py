@@ -598,6 +598,26 @@ async def test_a_margin_mode_that_can_not_change_now_says_what_to_do(stub):
     assert (stub.sent[0].tx["MarginMode"], stub.sent[0].tx["InitialMarginFraction"]) == (1, 500)
 
 
+@pytest.mark.parametrize(("amount", "units", "direction"), [("25.5", 25_500_000, 1), (-3, 3_000_000, 0)])
+async def test_margin_moves_in_millionths_to_and_from_a_position(stub, amount, units, direction):
+    """Direction 1 adds, 0 takes away; it returns once the sequencer has done it."""
+    async with stub.open() as venue:
+        await venue.adjust_margin(ETH, amount)
+    tx = stub.sent[0].tx
+    assert stub.sent[0].form["tx_type"] == "29"
+    assert (tx["MarketIndex"], tx["USDCAmount"], tx["Direction"]) == (0, units, direction)
+    assert [each.path for each in stub.asked][-1] == "/api/v1/tx"
+
+
+@pytest.mark.parametrize("amount", [0, "0.0000001", "nan", 0.5])
+async def test_an_amount_that_can_not_be_moved_is_not_sent(stub, amount):
+    """Nothing, less than a millionth, no number, a float."""
+    async with stub.open() as venue:
+        with pytest.raises(InvalidOrderError, match="amount"):
+            await venue.adjust_margin(ETH, amount)
+    assert not stub.sent
+
+
 async def test_a_key_that_was_replaced_elsewhere_is_named(stub):
     """21108 on the next transaction."""
     stub.say("POST /api/v1/sendTx", no(21108, "invalid PublicKey,please run changePubKey"))

@@ -22,6 +22,7 @@ from perpkit.adapters.lighter.signing.tx import (
     CreateOrder,
     ModifyOrder,
     UpdateLeverage,
+    UpdateMargin,
 )
 from perpkit.core.errors import ConfigError, CredentialsError, InvalidOrderError
 from perpkit.core.transport.redact import Secret
@@ -69,6 +70,8 @@ ALL = [
     CancelAll(time_in_force=2),
     ModifyOrder(0, 1001, 1000, 405000, 0),
     UpdateLeverage(0, 500, 1),
+    UpdateMargin(0, 25_500_000, 1),
+    UpdateMargin(2, 2**33 + 7, 0),
 ]
 
 
@@ -148,7 +151,12 @@ async def test_a_key_that_the_library_refuses_is_not_shown():
 def hashed(tx, sent, chain_id):
     """The hash of a transaction by the venue's published rule: its fields in order, then its attributes, if any."""
     head = [chain_id, tx.CODE, sent["Nonce"], sent["ExpiredAt"], sent["AccountIndex"], sent["ApiKeyIndex"]]
-    found = hash_to_quintic([*head, *tx.fields().values()])
+    fields = tx.fields()
+    if isinstance(tx, UpdateMargin):
+        # An amount of USDC goes in as two halves of 32 bits, the lower first.
+        high, low = divmod(tx.units, 2**32)
+        fields = {"MarketIndex": tx.market, "low": low, "high": high, "Direction": tx.direction}
+    found = hash_to_quintic([*head, *fields.values()])
     if not tx.attributes():
         return found
     pairs = [value for pair in tx.attributes().items() for value in map(int, pair)]

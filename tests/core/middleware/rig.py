@@ -150,6 +150,10 @@ class RigVenue(ToyVenue):
         return self.leverage
 
     @hookimpl
+    async def adjust_margin(self, market: Market, amount: Decimal) -> None:
+        await self._reach("adjust_margin")
+
+    @hookimpl
     async def set_position_mode(self, mode: PositionMode) -> PositionMode:
         await self._reach("set_position_mode")
         return mode

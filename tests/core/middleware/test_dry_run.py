@@ -39,6 +39,7 @@ COMMANDS = {
     "cancel_all_orders",
     "set_leverage",
     "set_margin_mode",
+    "adjust_margin",
     "set_position_mode",
     "set_dead_man_switch",
 }
@@ -190,6 +191,7 @@ async def test_settings_are_answered_and_not_sent(rig: Rig):
     setting = await rig.venue.set_margin_mode("BTC-USD-PERP", MarginMode.CROSS)
     assert await rig.venue.fetch_leverage("BTC-USD-PERP") == setting
     assert (setting.leverage, setting.margin_mode) == (10, MarginMode.CROSS)
+    await rig.venue.adjust_margin("BTC-USD-PERP", "-5")
     assert await rig.venue.set_position_mode(PositionMode.HEDGE) is PositionMode.HEDGE
     await rig.venue.set_dead_man_switch(timedelta(seconds=5))
     assert rig.plugin.leverage.leverage == 5

@@ -45,6 +45,7 @@ class ToyProfile(VenueProfile):
             "fetch_leverage": _NO_SETTINGS,
             "set_leverage": _NO_SETTINGS,
             "set_margin_mode": _NO_SETTINGS,
+            "adjust_margin": _NO_SETTINGS,
             "margin_mode:cross": _NO_SETTINGS,
             "margin_mode:isolated": _NO_SETTINGS,
             "set_position_mode": "positions are one-way, and nothing sets that",

@@ -31,6 +31,7 @@ from perpkit.adapters.lighter.signing.tx import (
     ModifyOrder,
     Tx,
     UpdateLeverage,
+    UpdateMargin,
 )
 from perpkit.core.errors import ConfigError, CredentialsError, InvalidOrderError
 from perpkit.core.transport.redact import Secret
@@ -100,6 +101,7 @@ _SIGNERS: Final[dict[str, tuple[Any, ...]]] = {
         *(_BYTE, _LONG, _LONG, _INT, _LONG),  # skip nonce, nonce, order version, API key index, account index
     ),
     "SignUpdateLeverage": (_LONG, _INT, _INT, *_TAIL),
+    "SignUpdateMargin": (_LONG, _LONG, _INT, *_TAIL),
 }
 
 
@@ -217,6 +219,8 @@ class SigningLibrary:
                 )
             case UpdateLeverage():
                 answer = self._calls.SignUpdateLeverage(tx.market, tx.fraction, tx.mode, *tail)
+            case UpdateMargin():
+                answer = self._calls.SignUpdateMargin(tx.market, tx.units, tx.direction, *tail)
             case _:
                 raise TypeError(f"no way to sign a {type(tx).__name__}")
         error, info, digest = (self._take(each) for each in (answer.error, answer.info, answer.hash))

@@ -18,9 +18,12 @@ IMMEDIATE_OR_CANCEL, GOOD_TILL_TIME, POST_ONLY = range(3)
 EXPIRE_MAKER, EXPIRE_TAKER, EXPIRE_BOTH = range(3)
 CANCEL_ALL_NOW, CANCEL_ALL_SCHEDULED, CANCEL_ALL_ABORT = range(3)
 CROSS, ISOLATED = range(2)
+REMOVE, ADD = range(2)
 
 MAX_BASE_AMOUNT = 2**48 - 1
 MAX_PRICE = 2**32 - 1
+MAX_USDC_AMOUNT = 2**63 - 1
+"""In millionths; what the signing library can be told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +170,27 @@ class UpdateLeverage(Tx):
     def fields(self) -> dict[str, int]:
         """Return what is signed of it."""
         return {"MarketIndex": self.market, "InitialMarginFraction": self.fraction, "MarginMode": self.mode}
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateMargin(Tx):
+    """
+    Collateral moved to or from an isolated position.
+
+    Attributes:
+        units: Millionths of a USDC.
+        direction: ``ADD`` or ``REMOVE``.
+    """
+
+    CODE: ClassVar[int] = 29
+
+    market: int
+    units: int
+    direction: int
+
+    def fields(self) -> dict[str, int]:
+        """Return what is signed of it."""
+        return {"MarketIndex": self.market, "USDCAmount": self.units, "Direction": self.direction}
 
 
 @dataclass(frozen=True, slots=True)
