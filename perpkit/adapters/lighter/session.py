@@ -100,10 +100,11 @@ class Session:
         """Read the file of client order ids, if there is one, and open the connection pool. Nothing is asked yet."""
         await self.client_ids.open()
         await self._http.__aenter__()
-        # Two venues on one key would take each other's nonces.
-        self.lanes.join(
-            {index: (self.settings.rest_base, _digest(key)) for index, key in self.credentials.keys.items()}
-        )
+        # Two venues on one slot would take each other's nonces. One that names its account by the address and one that
+        # names it by its number are not told to be the same: they find each other's numbers used, and go on.
+        place, given = self.settings.rest_base, self.credentials
+        account = given.account_index if given.account_index is not None else given.l1_address
+        self.lanes.join({index: (place, account, index, _digest(key)) for index, key in given.keys.items()})
 
     async def close(self) -> None:
         """Close the pool, and let the file go."""
