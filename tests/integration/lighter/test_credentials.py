@@ -11,6 +11,7 @@ from perpkit.core.errors import AuthError, CredentialsError, OrderRejectedError,
 from perpkit.core.models import Order
 from perpkit.crypto.ecgfp5 import PublicKey, public_key
 from perpkit.sim.clock import SimClock
+from perpkit.sim.venues.lighter.errors import ApiError
 from tests.integration.conftest import eventually
 from tests.integration.lighter.conftest import STRANGE_KEY, intent, paced, true_orders
 
@@ -116,12 +117,16 @@ async def test_an_account_alone_shows_what_is_public_of_it(local, open_on):
 
 async def test_a_token_is_made_once_and_again_before_it_runs_out(local, venue):
     """Hours of reads: a new token every six hours or so, and no read is refused for it."""
-    shown = set()
+    shown, refused = set(), []
     read = local.venue.authority.read
 
     def watched(token, now_s):
         shown.add(token)
-        return read(token, now_s)
+        try:
+            return read(token, now_s)
+        except ApiError as error:
+            refused.append(error)
+            raise
 
     local.venue.authority.read = watched
     for _ in range(24):
@@ -129,6 +134,7 @@ async def test_a_token_is_made_once_and_again_before_it_runs_out(local, venue):
             await venue.fetch_open_orders()
         local.control.advance(timedelta(hours=1))
     assert 3 <= len(shown) <= 5
+    assert refused == []
     deadlines = sorted(int(token.split(":")[0]) for token in shown)
     assert all(later - earlier <= 7 * 3600 for earlier, later in pairwise(deadlines))
 

@@ -33,6 +33,15 @@ async def test_orders_sent_at_once_all_arrive(local, venue):
     assert (next_nonce(local), reads.hits) == (30, 1)
 
 
+async def test_a_batch_uses_as_many_as_it_holds(local, venue):
+    """The order after it goes out once, under the number due, and nothing is read again."""
+    reads, sends = count(local, NONCE), count(local, SEND)
+    await venue.place_orders([intent(price=str(3900 - number)) for number in range(3)])
+    await venue.place_order(intent(price="3880"))
+    assert next_nonce(local) == len(true_orders(local)) == 4
+    assert (reads.hits, sends.hits) == (1, 1)
+
+
 async def test_several_keys_are_used_in_turn(local, open_on):
     """Each key's counter goes its own way, and together they are as many as the orders."""
     venue = await open_on(api_private_key=None, api_key_index=None, api_keys=dict(local.accounts[0].api_keys))

@@ -18,6 +18,7 @@ from perpkit.core.models import (
     BookSnapshot,
     Fill,
     FundingKind,
+    FundingPayment,
     FundingRate,
     Order,
     OrderStatus,
@@ -234,6 +235,25 @@ async def test_positions_and_balances_end_at_the_ledgers(local, venue, listen):
         await passing(local, lambda: heard.of(Balance)[-1].total == balance.total, "the balance")
     assert [each.size for each in heard.of(Position)][-1] == 0
     assert balance.total == local.exchange.account(account_id(local)).equity
+
+
+async def test_funding_payments_are_streamed_once_each_also_through_a_loss(local, venue, listen):
+    """An hour is paid for while the connection stands, one while it is gone, one after: as in the ledger, each once."""
+    await venue.place_order(intent(size="0.5", price=None, type=OrderType.MARKET))
+    await eventually(lambda: true_size(local), "the position")
+    local.control.set_funding_rate(WIRE_ETH, D("0.0001"))
+    async with listen(venue, "funding_payments") as heard:
+        for hour in range(1, 4):
+            if hour == 2:
+                local.control.inject("refuse", target="connect", times=2)
+                local.control.inject("disconnect", target="frame", match="account_all:*", times=1, close_code=1006)
+            local.control.advance(timedelta(hours=1))
+            await passing(local, lambda hour=hour: len(heard.of(FundingPayment)) >= hour, "the payment")
+    paid = heard.of(FundingPayment)
+    truth = local.exchange.funding_payments(account_id(local))
+    assert len({each.payment_id for each in paid}) == len(paid) == len(truth) == 3
+    assert [each.amount for each in paid] == [each.amount for each in truth]
+    assert "lost" in heard.states()
 
 
 async def test_ticker_and_funding_come_from_one_subscription(local, venue, listen):
