@@ -25,7 +25,7 @@ import pytest
 from perpkit.core.clock import SystemClock
 from perpkit.core.transport.http import HttpTimeouts
 from tests.conformance.bank.probe import Probe, Result, rule_of
-from tests.conformance.bank.registry import Bug, good_class, with_shadows
+from tests.conformance.bank.registry import Bug, bugs, good_class, with_shadows
 from tests.conformance.bank.seams import recorded
 
 LONGEST_TEST = 40
@@ -43,6 +43,7 @@ class _Run:
     rules: frozenset[str]
     out: Path
     began: float
+    record: bool
 
 
 class Forks:
@@ -55,8 +56,8 @@ class Forks:
         folder: Where results pass through.
         choose: Which tests: ``seams`` those that pass through what is broken, ``files`` those of the files with tests
             of its rules, ``all``.
-        seams: For each test what it passes through, where that is known from an earlier run over the good plugin, which
-            otherwise is recorded.
+        good: What an earlier run over the good plugin gave, with what each test passes through; otherwise that is
+            recorded.
     """
 
     def __init__(
@@ -67,7 +68,7 @@ class Forks:
         folder: Path,
         choose: str,
         workers: int,
-        seams: dict[str, set[str]] | None = None,
+        good: Result | None = None,
     ) -> None:
         # The good ones first, and last those over which every test is run.
         self._waiting = sorted(bugs, key=lambda bug: bool(bug.rules) + (not _is_chosen(bug)))
@@ -76,7 +77,7 @@ class Forks:
         self._choose = choose
         self._workers = workers
         self._running: dict[int, _Run] = {}
-        self._seams = seams
+        self._good = good
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
@@ -103,7 +104,7 @@ class Forks:
     def _next(self) -> Bug | None:
         # The good plugin comes first, and what is chosen by its seams waits for what it passed through.
         for number, bug in enumerate(self._waiting):
-            if self._choose != "seams" or self._seams is not None or not _is_chosen(bug):
+            if self._choose != "seams" or self._good is not None or not _is_chosen(bug):
                 return self._waiting.pop(number)
         return None
 
@@ -111,10 +112,14 @@ class Forks:
         if self._choose == "files" and bug.rules:
             files = {item.path for item in items if rule_of(item) in bug.rules}
             return [item for item in items if item.path in files]
-        if self._choose == "seams" and _is_chosen(bug) and self._seams is not None:
-            changed = frozenset({bug.name}) if bug.has_shadow else bug.seams or frozenset()
-            return [item for item in items if self._matters(item, changed, self._seams)]
-        return list(items)
+        if self._choose != "seams" or self._good is None:
+            return list(items)
+        # One that was written or changed since has had no shadow.
+        has_shadow = bug.has_shadow and bug.digest in self._good.shadows
+        changed = frozenset({bug.name}) if has_shadow else bug.seams
+        if changed is None:
+            return list(items)
+        return [item for item in items if self._matters(item, changed, self._good.seams)]
 
     @staticmethod
     def _matters(item: pytest.Item, changed: frozenset[str], seams: dict[str, set[str]]) -> bool:
@@ -128,12 +133,13 @@ class Forks:
         out.unlink(missing_ok=True)
         sys.stdout.flush()
         sys.stderr.flush()
+        record = self._choose == "seams" and not bug.rules
         pid = os.fork()
         if not pid:
-            _run(session, bug, items, out, record=self._choose == "seams" and not bug.rules)
+            _run(session, bug, items, out, record=record)
         # What is left out because it passes through nothing that is broken is decided as well.
         decided = items if self._choose == "files" else session.items
-        self._running[pid] = _Run(bug, frozenset(map(rule_of, decided)), out, time.monotonic())
+        self._running[pid] = _Run(bug, frozenset(map(rule_of, decided)), out, time.monotonic(), record)
 
     def _reap(self) -> None:
         pid, status = os.waitpid(-1, os.WNOHANG)
@@ -150,8 +156,8 @@ class Forks:
         result: Result | str = f"ended with {os.waitstatus_to_exitcode(status)}"
         if run.out.exists():
             result = msgspec.msgpack.decode(run.out.read_bytes(), type=Result)
-            if not run.bug.rules:
-                self._seams = result.seams
+            if run.record:
+                self._good = result
         self._tell(run.bug, run.rules, result)
 
 
@@ -177,6 +183,7 @@ def _run(session: pytest.Session, bug: Bug, items: Sequence[pytest.Item], out: P
                 config.hook.pytest_runtest_protocol(item=item, nextitem=following)
         spent = os.times()
         probe.result.cpu_seconds = spent.user + spent.system + spent.children_user + spent.children_system
+        probe.result.shadows = {each.digest for each in bugs() if record and each.has_shadow}
         probe.result.day = f"{SystemClock().now():%Y-%m-%d}"
         probe.result.finished = True
         out.write_bytes(msgspec.msgpack.encode(probe.result))

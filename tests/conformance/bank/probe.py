@@ -28,6 +28,7 @@ class Result(msgspec.Struct):
         passed: Rules of which a test passed and none failed.
         tests: How many passed.
         seams: For each test what it passed through, where that was recorded.
+        shadows: The digests of the broken plugins that had a shadow there.
         finished: The run came to its end.
         spent: For each test how many seconds of processor time it took.
         cpu_seconds: Processor time, of children too.
@@ -38,6 +39,7 @@ class Result(msgspec.Struct):
     passed: set[str] = msgspec.field(default_factory=set)
     tests: int = 0
     seams: dict[str, set[str]] = msgspec.field(default_factory=dict)
+    shadows: set[str] = msgspec.field(default_factory=set)
     spent: dict[str, float] = msgspec.field(default_factory=dict)
     finished: bool = False
     cpu_seconds: float = 0

@@ -15,7 +15,7 @@ from typing import TypeVar
 from perpkit_conformance.__main__ import HERE
 
 from tests.conformance import bank
-from tests.conformance.bank.seams import has_shadow, seams_of
+from tests.conformance.bank.seams import digest, has_shadow, seams_of
 
 SUITE = HERE / "suite"
 GOOD = {"paradex": "perpkit.adapters.paradex.venue:ParadexVenue"}
@@ -42,6 +42,7 @@ class Bug:
         crashes: An error of Python itself, such as a NameError, is the bug.
         seams: See :func:`tests.conformance.bank.seams.seams_of`.
         has_shadow: See :mod:`tests.conformance.bank.shadows`.
+        digest: Another one once its code has changed; none of the good plugin.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Bug:
     crashes: bool = False
     seams: frozenset[str] | None = None
     has_shadow: bool = False
+    digest: str = ""
 
     @property
     def must_fail(self) -> frozenset[str]:
@@ -87,6 +89,7 @@ def broken(
             crashes=crashes,
             seams=seams_of(plugin, good),
             has_shadow=name in _shadowed,
+            digest=digest(plugin, good),
         )
         return plugin
 

@@ -29,7 +29,8 @@ from tests.conformance.bank.verdict import Verdict, page, printed
 ROOT = Path(__file__).parents[3]
 TABLE = ROOT / "docs" / "kill-table.md"
 
-Came = tuple[frozenset[str], Result | str]
+Came = tuple[frozenset[str], Result | str, str]
+"""The rules that were decided, what came, and the plugin's digest when it was run."""
 
 
 def run_over(venue: str, chosen: Sequence[Bug], *, folder: Path, choose: str, workers: int) -> None:
@@ -62,11 +63,11 @@ def run_over(venue: str, chosen: Sequence[Bug], *, folder: Path, choose: str, wo
         good = kept(folder, the_good(venue))
         forks = Forks(
             chosen,
-            partial(_keep, folder),
+            partial(keep, folder),
             folder=folder,
             choose=choose,
             workers=workers,
-            seams=None if good is None or good.trouble else good.result.seams or None,
+            good=good.result if good is not None and good.result.seams else None,
         )
         code = pytest.main(command, plugins=[forks])
     finally:
@@ -74,19 +75,20 @@ def run_over(venue: str, chosen: Sequence[Bug], *, folder: Path, choose: str, wo
         os._exit(int(code))
 
 
-def _keep(folder: Path, bug: Bug, decided: frozenset[str], came: Result | str) -> None:
-    (folder / f"{bug.name}.json").write_bytes(msgspec.json.encode((decided, came)))
+def keep(folder: Path, bug: Bug, decided: frozenset[str], came: Result | str) -> None:
+    """Write down what came of a plugin's run, and print the verdict."""
+    (folder / f"{bug.name}.json").write_bytes(msgspec.json.encode((decided, came, bug.digest)))
     sys.__stdout__.write(f"{Verdict.of(bug, decided, came)}\n")
     sys.__stdout__.flush()
 
 
 def kept(folder: Path, bug: Bug) -> Verdict | None:
-    """Return what was kept of a plugin's last run."""
+    """Return what was kept of a plugin's last run, unless it has changed since."""
     path = folder / f"{bug.name}.json"
     if not path.exists():
         return None
-    decided, came = msgspec.json.decode(path.read_bytes(), type=Came)
-    return Verdict.of(bug, decided, came)
+    decided, came, digest = msgspec.json.decode(path.read_bytes(), type=Came)
+    return Verdict.of(bug, decided, came) if digest == bug.digest else None
 
 
 def _part(text: str) -> tuple[int, int]:

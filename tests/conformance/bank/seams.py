@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import hashlib
 import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from http import HTTPStatus
+from types import CodeType
 from typing import Any
 from unittest import mock
 
@@ -71,6 +73,32 @@ def has_shadow(plugin: type, good: type) -> bool:
             ):
                 return False
     return not touches_the_world(plugin, good) and (is_wire(plugin) or bool(overridden(plugin, good)))
+
+
+def digest(plugin: type, good: type) -> str:
+    """Return what is another text once the code of a broken plugin, or of its stream, has changed."""
+    spoiled = getattr(plugin, "stream_type", object)
+    found = hashlib.sha256()
+    for each in (*plugin.__mro__[: plugin.__mro__.index(good)], *spoiled.__mro__[:-1]):
+        for name, value in sorted(vars(each).items()):
+            called = next((getattr(value, of) for of in _HELD_AS if hasattr(value, of)), value)
+            shown = _code(called.__code__) if inspect.isfunction(called) else repr(value) if _is_value(value) else ""
+            found.update(f"{name} {shown}".encode())
+    return found.hexdigest()[:16]
+
+
+_HELD_AS = ("__func__", "fget", "func")
+"""Where static and class methods, properties and cached ones hold their function."""
+
+
+def _code(code: CodeType) -> str:
+    """Return the code of a function with that of the functions in it, wherever in a file it stands."""
+    values = [_code(each) if isinstance(each, CodeType) else repr(each) for each in code.co_consts]
+    return f"{code.co_code.hex()} {code.co_names} {values}"
+
+
+def _is_value(value: object) -> bool:
+    return isinstance(value, str | int | tuple | None)
 
 
 def _is_alike(value: Any, good: Any) -> bool:

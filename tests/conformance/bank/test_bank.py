@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 import pytest
@@ -14,10 +16,10 @@ from perpkit_conformance.rules import rules
 from perpkit.adapters.paradex.venue import ParadexVenue
 from perpkit.core.hookspecs import hookimpl
 from tests.conformance.bank.probe import Failure, Result
-from tests.conformance.bank.registry import Bug, bugs, rules_with_tests
-from tests.conformance.bank.run import ROOT
-from tests.conformance.bank.seams import seams_of
-from tests.conformance.bank.verdict import Verdict
+from tests.conformance.bank.registry import GOOD, Bug, bugs, rules_with_tests, the_good
+from tests.conformance.bank.run import ROOT, TABLE, keep, kept
+from tests.conformance.bank.seams import digest, seams_of
+from tests.conformance.bank.verdict import Verdict, row
 
 MISTAKES = {f"M{number}" for number in (*range(1, 19), 20)}
 """The founding mistakes that a plugin can make; M19, M21 and M22 are about the machine and the tools."""
@@ -74,6 +76,19 @@ def test_no_hole_is_closed_and_still_listed():
     assert sorted(_holes() & (covered | killing)) == []
 
 
+def test_the_kill_table_is_of_this_bank():
+    """Each plugin has its row, as it is written today, and was as it should be when it was run."""
+    of_venues = [[the_good(venue), *(bug for bug in bugs() if bug.venue == venue)] for venue in GOOD]
+    expected = [f"{row(bug)} {'killed' if bug.rules else 'passed'} |" for each in of_venues for bug in each]
+    lines = TABLE.read_text("utf-8").splitlines()
+    came = [line for line in lines if line.startswith("| ") and not line.startswith("| plugin |")]
+    otherwise = [line.split(" | ")[0].strip("| ") for line in {*came} ^ {*expected}]
+    assert came == expected, (
+        f"docs/kill-table.md is of another bank: {sorted(set(otherwise))}. Run those that have changed by "
+        f'`make bank ARGS="NAME ..."`, then `make bank ARGS=--resume`: that runs what was never run and writes the page'
+    )
+
+
 # How it judges
 
 
@@ -100,6 +115,33 @@ def test_a_run_without_a_result_is_no_kill():
     bug = Bug(name="A", venue="paradex", path="a:A", what="", rules=frozenset({"fills-add-up"}))
     assert Verdict.of(bug, bug.must_fail, "ended with -9").word == "no result"
     assert Verdict.of(bug, bug.must_fail, Result(finished=True)).word == "survived"
+
+
+def test_what_was_kept_is_of_the_code_that_was_run(tmp_path):
+    """A plugin that has changed since has no result."""
+    bug = Bug(name="A", venue="paradex", path="a:A", what="", rules=frozenset({"fills-add-up"}), digest="1")
+    keep(tmp_path, bug, bug.must_fail, Result(finished=True))
+    assert kept(tmp_path, bug) == Verdict.of(bug, bug.must_fail, Result(finished=True))
+    assert kept(tmp_path, replace(bug, digest="2")) is None
+    assert kept(tmp_path, replace(bug, name="B")) is None
+
+
+@pytest.mark.parametrize("kind", [lambda code: code, staticmethod, classmethod, property, cached_property])
+def test_a_digest_is_of_the_code_to_the_last_number(kind):
+    """Of functions in functions too; and where in a file it stands is nothing to it."""
+
+    def of(code):
+        return digest(type("Cut", (ParadexVenue,), {"cut": kind(code)}), ParadexVenue)
+
+    assert of(lambda rows: [each for each in rows if each > 1]) == of(lambda rows: [each for each in rows if each > 1])
+    assert of(lambda rows: [each for each in rows if each > 1]) != of(lambda rows: [each for each in rows if each > 2])
+    assert of(lambda rows: [each for each in rows if each > 1]) != of(lambda rows: [each for each in rows if each < 1])
+
+
+def test_no_two_broken_plugins_have_one_digest():
+    """Results and shadows are known by it."""
+    digests = [bug.digest for bug in bugs()]
+    assert len(set(digests)) == len(digests)
 
 
 class _OneHook(ParadexVenue):
