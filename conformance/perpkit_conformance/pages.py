@@ -120,7 +120,8 @@ def index() -> str:
         "# Rules",
         "",
         "What a venue plugin must do. A tier is met when every rule of it and of the tiers before it is met; a rule "
-        "that did not run is not met. Run one with `perpkit conformance VENUE --rule ID`.",
+        "that did not run is not met. Run one with `perpkit conformance VENUE --rule ID`. Which mistakes "
+        "each of them catches: [the kill table](../kill-table.md).",
         "",
     ]
     for tier in TIERS:

@@ -180,6 +180,7 @@ async def test_after_the_last_consumer_nothing_is_followed(trader: Trader) -> No
 async def test_what_nobody_follows_ends_while_another_channel_goes_on(trader: Trader) -> None:
     """A consumer of another market stays: the trades that the one who left had followed come in no more."""
     target, other = trader.target, list(trader.target.profile.markets)[1]
+    target.quote(other, levels=2)
     async with target.watch(trader.venue, f"book:{other}") as stays:
         async with target.watch(trader.venue, f"trades:{trader.market.id}"):
             await target.breathe()
@@ -192,7 +193,7 @@ async def test_what_nobody_follows_ends_while_another_channel_goes_on(trader: Tr
         more = target.recordings.received_frames()[came:]
         assert not more, f"nobody follows the trades any more, and {len(more)} frames came: {more[0].data!r}"
         before = len(stays.events)
-        target.quote(other, levels=2)
+        target.quote(other, levels=3)
         await stays.until(lambda: len(stays.events) > before, "the other market's book to go on", within=LIVE)
 
 

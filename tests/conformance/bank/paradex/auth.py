@@ -238,7 +238,11 @@ class _NoQuotas(WirePlugin):
         return method, path, {**given, "quotas": {}}
 
 
-@broken(rules="bursts-stay-under-limits clients-share-limits weights-are-the-venues", checks="RL1 RL2 RL3")
+@broken(
+    rules="bursts-stay-under-limits clients-share-limits weights-are-the-venues",
+    knock_on="retry-after-is-honoured",
+    checks="RL1 RL2 RL3",
+)
 class NothingCounted(_NoQuotas):
     """Counts no request against any limit."""
 
