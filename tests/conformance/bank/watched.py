@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
@@ -74,8 +75,11 @@ def _handed_on(method: Callable[..., Any], name: str, told: Told) -> Callable[..
 
 
 def _decoder(stream: Any, told: Told) -> Callable[[Any, str], Any]:
+    numbers = itertools.count()
+
     def decoder(self: Any, connection: str) -> Any:
-        good = stream.decoder(connection)
+        # A connection that was made again is another one.
+        good, number = stream.decoder(connection), next(numbers)
 
         def decode(frame: Frame, received: datetime) -> Sequence[Any]:
             outcome: Outcome = (False, None)
@@ -85,8 +89,7 @@ def _decoder(stream: Any, told: Told) -> Callable[[Any, str], Any]:
                 outcome = (False, error)
                 raise
             finally:
-                # By its own identity a connection that was made again is another one.
-                told("decode", (frame, received, connection, id(good)), outcome)
+                told("decode", (frame, received, connection, number), outcome)
             return outcome[1]
 
         return decode

@@ -167,7 +167,7 @@ class ClientIdNotOnFills(ParadexVenue):
         return [each.replace(client_order_id=None) for each in await super().fetch_fills(market, since, until, limit)]
 
 
-@broken(rules="same-id-is-one-order", knock_on="batches-answer-per-item", checks="OR6")
+@broken(rules="same-id-is-one-order", checks="OR6")
 class NewIdForARepeat(_Intent):
     """Sends an order whose id it has sent before under another one, so that a repeat is a second order."""
 
@@ -184,7 +184,11 @@ class NewIdForARepeat(_Intent):
         return intent
 
 
-@broken(rules="reduce-only-never-opens", knock_on="late-refusals-surface rejections-say-why", checks="OR18")
+@broken(
+    rules="reduce-only-never-opens",
+    knock_on="late-refusals-surface order-types-take-effect rejections-say-why",
+    checks="OR18",
+)
 class ReduceOnlyForgotten(_Intent):
     """Sends a reduce-only order as a plain one."""
 
