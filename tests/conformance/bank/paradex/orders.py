@@ -133,7 +133,11 @@ class SentIsNotSigned(WirePlugin):
         return method, path, given
 
 
-@broken(rules="sizes-never-grow", knock_on="signed-is-sent", checks="OR4")
+@broken(
+    rules="sizes-never-grow",
+    knock_on="quantized-orders-are-accepted random-histories-agree signed-is-sent",
+    checks="OR4",
+)
 class SizeRoundedUp(_Intent):
     """Rounds sizes up to ten steps of the market's."""
 
@@ -206,7 +210,11 @@ class WindowForgotten(_Intent):
         return intent.replace(accept_within=None)
 
 
-@broken(rules="nonces-survive-concurrency", knock_on="bursts-stay-under-limits", checks="OR20")
+@broken(
+    rules="nonces-survive-concurrency",
+    knock_on="bursts-stay-under-limits clock-skew-is-handled",
+    checks="OR20",
+)
 class SameStampAtOnce(ParadexVenue):
     """Stamps orders that are signed at the same time alike."""
 

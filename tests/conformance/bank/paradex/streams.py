@@ -106,12 +106,13 @@ class NoTradesEver(StreamPlugin):
 
 class _NeverLeaves(TamperedStream):
     def unsubscribe(self, topic: Topic, request_id: int) -> Frame:
-        return self.good.subscribe(topic, request_id)
+        again = topic.name.startswith("trades.")
+        return self.good.subscribe(topic, request_id) if again else self.good.unsubscribe(topic, request_id)
 
 
 @broken(rules="consumers-share-a-subscription", checks="PU2")
 class NeverUnsubscribes(StreamPlugin):
-    """Subscribes again where it should leave, so that what nobody follows any more goes on coming."""
+    """Subscribes to trades again where it should leave them, so that what nobody follows any more goes on coming."""
 
     stream_type = _NeverLeaves
 
@@ -200,7 +201,11 @@ class _FirstToken:
         return self._first
 
 
-@broken(rules="tokens-roll-over", checks="PV3")
+@broken(
+    rules="tokens-roll-over",
+    knock_on="funding-payments-exactly-once random-histories-agree unknown-enum-values-survive",
+    checks="PV3",
+)
 class StreamKeepsItsFirstToken(ParadexVenue):
     """Signs its streams in with the first token for ever."""
 
@@ -214,7 +219,8 @@ class StreamKeepsItsFirstToken(ParadexVenue):
 
 @broken(
     rules="reconnect-loses-nothing sockets-fail-typed",
-    knock_on="odd-frames-are-ignored soak-stays-bounded subscriptions-yield tokens-roll-over",
+    knock_on="fill-pages-are-complete fills-exactly-once odd-frames-are-ignored random-histories-agree "
+    "soak-stays-bounded subscriptions-yield tokens-roll-over unknown-enum-values-survive",
     checks="PV4 FT2",
 )
 class PastFillsNeverRead(ParadexVenue):
@@ -257,7 +263,12 @@ class _FirstState(TamperedStream):
         return event
 
 
-@broken(rules="old-never-overwrites-new", checks="PV6")
+@broken(
+    rules="old-never-overwrites-new",
+    knock_on="fills-add-up fills-around-acknowledgements message-disorder-is-harmless random-histories-agree "
+    "resync-repeats-nothing sockets-fail-typed status-map-is-total",
+    checks="PV6",
+)
 class FirstStateForEver(StreamPlugin):
     """Streams the first state of an order again with each of its updates."""
 
@@ -275,7 +286,11 @@ class _EachIsAll(TamperedStream):
         return incoming
 
 
-@broken(rules="snapshot-semantics", checks="PV7")
+@broken(
+    rules="snapshot-semantics",
+    knock_on="random-histories-agree sizes-are-base-units",
+    checks="PV7",
+)
 class OneUpdateTakenForAll(StreamPlugin):
     """Takes the update of one position for the whole of them."""
 

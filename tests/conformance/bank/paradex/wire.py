@@ -9,36 +9,55 @@ import aiohttp
 
 from perpkit.adapters.paradex.venue import ParadexVenue
 from perpkit.core.hookspecs import hookimpl
-from perpkit.core.models import Market, TradingFees, VenueHealth
+from perpkit.core.models import LeverageSetting, MarginMode, Market, TradingFees
 from tests.conformance.bank.paradex.shapes import WirePlugin
 from tests.conformance.bank.registry import broken
 from tests.conformance.bank.tamper import Request
 
 
-@broken(rules="requests-follow-the-contract", knock_on="frames-follow-the-contract", checks="OR1", mistakes="M4")
+@broken(
+    rules="requests-follow-the-contract",
+    knock_on="public-data-is-exact reads-fail-typed schema-changes-survive timestamps-plausible "
+    "unknown-enum-values-survive",
+    checks="OR1",
+    mistakes="M4",
+)
 class WrongParameterValue(WirePlugin):
-    """Asks for fills of the kind ``perp``, where the contract has ``PERP``."""
+    """Asks for candles of the price ``LAST``, where the contract has ``last``."""
 
-    paths = ("/fills",)
+    paths = ("/markets/klines",)
 
     def sent(self, method: str, path: str, given: dict[str, Any]) -> Request:
         """See the class."""
-        return method, path, {**given, "params": {**given["params"], "asset_kind": "perp"}}
+        params = given["params"]
+        return method, path, {**given, "params": {**params, "price_kind": params["price_kind"].upper()}}
 
 
-@broken(rules="requests-follow-the-contract", knock_on="frames-follow-the-contract", checks="OR1", mistakes="M4")
+@broken(
+    rules="requests-follow-the-contract",
+    knock_on="funding-history-is-ordered funding-history-says-what-it-is reads-fail-typed schema-changes-survive "
+    "timestamps-plausible unknown-enum-values-survive",
+    checks="OR1",
+    mistakes="M4",
+)
 class WrongParameterName(WirePlugin):
-    """Asks for pages by ``limit``, where the contract has ``page_size``."""
+    """Asks for pages of the funding history by ``limit``, where the contract has ``page_size``."""
+
+    paths = ("/funding/data",)
 
     def sent(self, method: str, path: str, given: dict[str, Any]) -> Request:
         """See the class."""
-        if "page_size" in given.get("params", ()):
-            params = dict(given["params"])
-            given["params"] = {**params, "limit": params.pop("page_size")}
-        return method, path, given
+        params = dict(given["params"])
+        return method, path, {**given, "params": {**params, "limit": params.pop("page_size")}}
 
 
-@broken(rules="requests-follow-the-contract", checks="OR1", mistakes="M6")
+@broken(
+    rules="requests-follow-the-contract",
+    knock_on="bad-credentials-are-named maintenance-is-told market-status-follows reads-fail-typed "
+    "rejections-say-why timestamps-plausible",
+    checks="OR1",
+    mistakes="M6",
+)
 class EndpointThatNeverWas(WirePlugin):
     """Asks ``/system/health``, which does not exist, for the state."""
 
@@ -51,7 +70,7 @@ class EndpointThatNeverWas(WirePlugin):
 
 @broken(
     rules="answers-have-their-type",
-    knock_on="hooks-are-async models-hold-no-float no-placeholders",
+    knock_on="hooks-are-async models-hold-no-float no-placeholders settings-really-change",
     checks="OR1",
     mistakes="M6",
     crashes=True,
@@ -60,12 +79,18 @@ class HelperThatNeverWas(ParadexVenue):
     """Calls a helper function of a name that does not exist."""
 
     @hookimpl
-    async def check_health(self) -> VenueHealth:
+    async def set_margin_mode(self, market: Market, mode: MarginMode) -> LeverageSetting:
         """See the class."""
-        return read_health(await self._rest.get_system_state())  # noqa: F821 - this is the bug
+        return read_setting(await super().set_margin_mode(market, mode))  # noqa: F821 - this is the bug
 
 
-@broken(rules="requests-follow-the-contract", checks="AU3", mistakes="M10")
+@broken(
+    rules="requests-follow-the-contract",
+    knock_on="market-rules-are-exact ratios-are-fractions reads-do-not-fan-out reads-fail-typed "
+    "schema-changes-survive timestamps-plausible unknown-enum-values-survive",
+    checks="AU3",
+    mistakes="M10",
+)
 class TokenInTheWrongHeader(WirePlugin):
     """Puts the token of one request into a header that the venue does not read."""
 
