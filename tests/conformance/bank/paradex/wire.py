@@ -17,8 +17,8 @@ from tests.conformance.bank.tamper import Request
 
 @broken(
     rules="requests-follow-the-contract",
-    knock_on="public-data-is-exact reads-fail-typed schema-changes-survive timestamps-plausible "
-    "unknown-enum-values-survive",
+    knock_on="bad-credentials-are-named public-data-is-exact reads-fail-typed schema-changes-survive "
+    "timestamps-plausible unknown-enum-values-survive",
     checks="OR1",
     mistakes="M4",
 )
@@ -35,8 +35,9 @@ class WrongParameterValue(WirePlugin):
 
 @broken(
     rules="requests-follow-the-contract",
-    knock_on="funding-history-is-ordered funding-history-says-what-it-is reads-fail-typed schema-changes-survive "
-    "timestamps-plausible unknown-enum-values-survive",
+    knock_on="bad-credentials-are-named funding-accrual-is-realized funding-annualizes-alike "
+    "funding-history-is-ordered funding-history-says-what-it-is ratios-are-fractions reads-fail-typed "
+    "schema-changes-survive timestamps-plausible unknown-enum-values-survive",
     checks="OR1",
     mistakes="M4",
 )
@@ -70,7 +71,8 @@ class EndpointThatNeverWas(WirePlugin):
 
 @broken(
     rules="answers-have-their-type",
-    knock_on="hooks-are-async models-hold-no-float no-placeholders settings-really-change",
+    knock_on="all-traffic-is-seen hooks-are-async no-auth-across-redirects no-placeholders no-silent-attribution "
+    "requests-follow-the-contract secrets-stay-hidden settings-really-change",
     checks="OR1",
     mistakes="M6",
     crashes=True,
