@@ -274,7 +274,7 @@ def an_id(venue: Venue, number: int) -> str:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """HTTP time limits so short that a venue which never answers can be waited for. Those run in real time."""
-    real, limit = VenueContext.http, timedelta(seconds=0.4)
+    real, limit = VenueContext.http, timedelta(seconds=1)
     timeouts = HttpTimeouts(total=limit, connect=limit, read=limit)
 
     def http(self: VenueContext, base_url: str, **given: Any) -> HttpClient:

@@ -93,8 +93,14 @@ _HELD_AS = ("__func__", "fget", "func")
 
 def _code(code: CodeType) -> str:
     """Return the code of a function with that of the functions in it, wherever in a file it stands."""
-    values = [_code(each) if isinstance(each, CodeType) else repr(each) for each in code.co_consts]
-    return f"{code.co_code.hex()} {code.co_names} {values}"
+    return f"{code.co_code.hex()} {code.co_names} {[_constant(each) for each in code.co_consts]}"
+
+
+def _constant(value: object) -> str:
+    if isinstance(value, CodeType):
+        return _code(value)
+    # A set has another order in each process.
+    return repr(sorted(map(repr, value)) if isinstance(value, frozenset) else value)
 
 
 def _is_value(value: object) -> bool:
