@@ -112,7 +112,7 @@ async def test_after_a_restart_the_counter_goes_on(local):
     """Nothing of it is stored here: the venue knows."""
     for number in range(3):
         async with opened(local) as venue:
-            await venue.place_order(intent(price=str(3900 - number)))
+            await venue.place_order(intent(price=str(3900 - number), client_order_id=f"run-{number}"))
     assert next_nonce(local) == len(true_orders(local)) == 3
 
 
@@ -121,14 +121,18 @@ async def test_two_venues_on_one_key_count_together(local, open_on):
     one, other = await open_on(), await open_on()
     reads = count(local, NONCE)
     for number in range(3):
-        await one.place_order(intent(price=str(3900 - number)))
-        await other.place_order(intent(price=str(3890 - number)))
-    work = [each.place_order(intent(price=str(3880 - number))) for number, each in enumerate([one, other] * 5)]
+        # Named, since the clock stands still: one time in 128 both would choose the same numbers.
+        await one.place_order(intent(price=str(3900 - number), client_order_id=f"one-{number}"))
+        await other.place_order(intent(price=str(3890 - number), client_order_id=f"other-{number}"))
+    work = [
+        each.place_order(intent(price=str(3880 - number), client_order_id=f"both-{number}"))
+        for number, each in enumerate([one, other] * 5)
+    ]
     placed = await asyncio.gather(*work)
     await asyncio.gather(*(each.cancel_order(order) for each, order in zip([other, one] * 5, placed, strict=True)))
     assert (len(true_orders(local)), next_nonce(local), reads.hits) == (16, 26, 1)
     await one.close()
-    await other.place_order(intent(price="3870"))
+    await other.place_order(intent(price="3870", client_order_id="last"))
     assert (next_nonce(local), reads.hits) == (27, 1)
 
 
