@@ -22,6 +22,8 @@ except ImportError:
 
 _PRIVATE = 0o600
 """What somebody trades is nobody else's business."""
+_HOW = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
+"""As bytes also on Windows, which would write other line ends than are counted."""
 
 
 class LineFile:
@@ -44,7 +46,7 @@ class LineFile:
         self._sync = sync
         self._seen = 0
         try:
-            self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, _PRIVATE)
+            self._descriptor = os.open(self.path, _HOW, _PRIVATE)
         except OSError as error:
             raise ConfigError(f"{what} {self.path} can't be opened: {error.strerror}") from error
 
