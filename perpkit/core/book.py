@@ -117,11 +117,14 @@ class _Ladder:
         for level in changes:
             price, size = level
             if size > _ZERO:
-                if price not in levels:
+                # By the count and not by looking first: hashing a decimal takes longer than all else here.
+                before = len(levels)
+                levels[price] = level
+                if len(levels) != before:
                     if price <= _ZERO:
+                        del levels[price]
                         return level
                     insort(prices, price)
-                levels[price] = level
             elif size < _ZERO:
                 return level
             elif levels.pop(price, None) is not None:

@@ -93,6 +93,8 @@ def _simply_follows(known: Order, seen: Order) -> bool:
     """
     held, said = known.__dict__, seen.__dict__
     before, after = held["sequence"], said["sequence"]
+    if before is None and after is None:
+        before, after = held["updated_at"], said["updated_at"]
     if before is None or after is None or after <= before:
         return False
     status, filled = said["status"], said["filled_size"]

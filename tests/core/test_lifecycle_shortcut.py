@@ -15,6 +15,7 @@ from perpkit.core.lifecycle import OrderTracker
 from perpkit.core.models import Fill, Order, OrderStatus, OrderType, Side
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
+LATER = START + timedelta(seconds=1)
 times = st.integers(0, 2).map(lambda seconds: START + timedelta(seconds=seconds))
 
 
@@ -45,12 +46,20 @@ CHANGING = ["status", "filled_size", "average_price", "size", "price", "reject_r
 
 
 @settings(max_examples=1000, deadline=None)
-@given(known=tellings(), other=tellings(), changed=st.sets(st.sampled_from(CHANGING), max_size=3))
-def test_the_short_way_says_what_the_long_way_says(known: Order, other: Order, changed: set[str]):
+@given(
+    known=tellings(),
+    other=tellings(),
+    changed=st.sets(st.sampled_from(CHANGING), max_size=3),
+    numbered=st.booleans(),
+)
+def test_the_short_way_says_what_the_long_way_says(known: Order, other: Order, changed: set[str], numbered: bool):
     """Wherever an update is taken as it is, field by field judging would have given the same order."""
-    known = Order.trusted(**{**known.__dict__, "sequence": 1})
-    changes = {name: getattr(other, name) for name in {*changed, "status"}}
-    seen = Order.trusted(**{**known.__dict__, "sequence": 2, **changes})
+    # Venues without a number of their own tell by the time which of two states is the newer.
+    first, then = ({"sequence": 1}, {"sequence": 2}) if numbered else ({"updated_at": START}, {"updated_at": LATER})
+    first, then = {"sequence": None, **first}, {"sequence": None, **then}
+    known = Order.trusted(**{**known.__dict__, **first})
+    changes = {name: getattr(other, name) for name in {*changed, "status"} if numbered or name != "sequence"}
+    seen = Order.trusted(**{**known.__dict__, **then, **changes})
     if not lifecycle._simply_follows(known, seen):
         return
     event("taken as it is")
@@ -79,6 +88,15 @@ def test_the_short_way_is_taken_by_an_ordinary_update():
     assert lifecycle._simply_follows(first, standing)
     assert lifecycle._simply_follows(standing, filled)
     assert not lifecycle._simply_follows(filled, standing)
+    timed = [
+        order.replace(sequence=None, updated_at=START + timedelta(seconds=number))
+        for number, order in enumerate((first, standing, filled))
+    ]
+    assert lifecycle._simply_follows(timed[0], timed[1])
+    assert lifecycle._simply_follows(timed[1], timed[2])
+    assert not lifecycle._simply_follows(timed[2], timed[1])
+    assert not lifecycle._simply_follows(timed[0], timed[1].replace(updated_at=START))
+    assert not lifecycle._simply_follows(timed[0], timed[1].replace(sequence=1))
 
 
 class _LongWay(OrderTracker):

@@ -50,6 +50,9 @@ log = logging.getLogger(__name__)
 
 _ZERO: Final = Decimal(0)
 
+_new = tuple.__new__
+"""A named tuple's own constructor takes twice as long."""
+
 _TRAITS: Final = StreamTraits(
     silence_timeout=endpoints.WS_SILENCE,
     ping_interval=endpoints.WS_PING_INTERVAL,
@@ -306,7 +309,7 @@ class _Book(_Stream):
                 raise decode.refuse(f"book of {market.id}", f"a level of {size} at {price} can't be")
             else:
                 sizes.pop(price, None)
-            changed.append(BookLevel(price, size))
+            changed.append(_new(BookLevel, (price, size)))
         return tuple(changed)
 
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from decimal import Decimal
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, AnyStr, TypeVar
 
 import msgspec
 
@@ -27,6 +27,9 @@ _PLAIN_DIGITS = 60
 # Not the words anywhere: "maintenance" holds one of them.
 _WORDS = r'"[^\w"]*s?(?:nan|inf)|\\'
 _TEXT, _BYTES = re.compile(_WORDS), re.compile(_WORDS.encode())
+_INSIDE = "abcdefghijklmnopqrtuvwxyz0123456789_"
+"""What can't stand before such a word: of letters only the s of sNaN can."""
+_INSIDE_TEXT, _INSIDE_BYTES = frozenset(_INSIDE), frozenset(bytes((each,)) for each in _INSIDE.encode())
 
 
 @cache
@@ -87,12 +90,31 @@ def may_hold_non_finite(raw: bytes | str | msgspec.Raw) -> bool:
     case, after a sign or blanks, or whether letters are written in another way than as themselves.
     """
     if isinstance(raw, str):
+        if "\\" in raw:
+            return True
         text = raw.lower()
-        may = "nan" in text or "inf" in text or "\\" in text
-        return may and _TEXT.search(text) is not None
-    lowered = bytes(raw).lower()
-    may = b"nan" in lowered or b"inf" in lowered or b"\\" in lowered
-    return may and _BYTES.search(lowered) is not None
+        if "nan" not in text and "inf" not in text:
+            return False
+        found = _may_begin(text, "nan", _INSIDE_TEXT) or _may_begin(text, "inf", _INSIDE_TEXT)
+        return found and _TEXT.search(text) is not None
+    data = bytes(raw)
+    if b"\\" in data:
+        return True
+    data = data.lower()
+    if b"nan" not in data and b"inf" not in data:
+        return False
+    found = _may_begin(data, b"nan", _INSIDE_BYTES) or _may_begin(data, b"inf", _INSIDE_BYTES)
+    return found and _BYTES.search(data) is not None
+
+
+def _may_begin(text: AnyStr, word: AnyStr, inside: frozenset[AnyStr]) -> bool:
+    """Whether a word is found that is not plainly inside a longer one, as in ``maintenance`` and ``timeInForce``."""
+    at = text.find(word)
+    while at >= 0:
+        if text[at - 1 : at] not in inside:
+            return True
+        at = text.find(word, at + 1)
+    return False
 
 
 def _non_finite(value: Any, place: str) -> Iterator[str]:

@@ -159,6 +159,12 @@ def test_blanks_and_escapes_hide_no_number_that_is_none(text):
         ('{"size":"NaN"}', True),
         ('{"size":" -Infinity"}', True),
         ('{"client_id":"nancy"}', True),
+        ('{"timeInForce":"GTT","info":"snan"}', True),
+        ('{"timeInForce":"GTT","size":"1"}', False),
+        ('{"note":"pins nan"}', False),
+        ('{"note":"  nan"}', True),
+        ('{"finance":"1","size":"- sNaN"}', True),
+        ("nan", False),
         ('{"client_id":"\\u0061"}', True),
     ],
 )
