@@ -162,7 +162,7 @@ def test_blanks_and_escapes_hide_no_number_that_is_none(text):
         ('{"timeInForce":"GTT","info":"snan"}', True),
         ('{"timeInForce":"GTT","size":"1"}', False),
         ('{"note":"pins nan"}', False),
-        ('{"note":"  nan"}', True),
+        ('{"note":"\u00a0 nan"}', True),
         ('{"finance":"1","size":"- sNaN"}', True),
         ("nan", False),
         ('{"client_id":"\\u0061"}', True),
