@@ -1,22 +1,32 @@
 """
 Signing one order for Extended: from size, price and fee to the signed settlement.
 
-The same random orders (seeded), key, vault and nonces for both. Before timing, ccxt's signature of each order is
-verified against perpkit's message hash, and so is perpkit's own: both are known to sign the same thing.
+The same random orders (seeded), key, vault and nonces for all. Before timing, the signature of each order by ccxt and
+by the venue's own SDK is verified against perpkit's message hash, and so is perpkit's own: all are known to sign the
+same thing.
+
+The SDK lives in an environment of its own (`make oracle-x10`), whose packages are looked for after this one's. Where
+there is none, it is left out, and the result says so.
 """
 
 from __future__ import annotations
 
+import os
 import random
+import sys
 from collections.abc import Callable
 from decimal import Decimal
 from itertools import cycle, islice
+from pathlib import Path
 from typing import Any
 
 from benchmarks.harness import Batch, Ratio, Result, in_turns, rows_in_us, times_faster
 from perpkit.adapters.extended.signing import Asset, Signer, Terms, ToSign, settlement_expiration
+from perpkit.core.clock import from_ms
 from perpkit.core.models import Side
 from perpkit.crypto.stark import public_key, verify
+
+ROOT = Path(__file__).parent.parent
 
 SEED = 20261129
 KEY = random.Random(SEED).randrange(1, 2**250)
@@ -92,6 +102,55 @@ def of_ccxt() -> Sign:
     return sign
 
 
+def of_sdk() -> Sign | None:
+    """Sign as x10 does inside ``create_order_object``; None where the SDK is not installed."""
+    python = Path(os.environ.get("PERPKIT_ORACLE_X10_PYTHON") or ROOT / ".venv-oracle-x10/bin/python")
+    packages = python.parent.parent / f"lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
+    if not (packages / "x10").is_dir():
+        return None
+    sys.path.append(str(packages))
+    from x10.config import TESTNET_CONFIG
+    from x10.core.stark_account import StarkPerpetualAccount
+    from x10.models.market import L2ConfigModel, MarketModel
+    from x10.models.order import OrderSide
+    from x10.signing.order_object_settlement import SettlementDataCtx, create_order_settlement_data
+
+    account = StarkPerpetualAccount(VAULT, hex(KEY), hex(PUBLIC), "benchmark")
+    market = MarketModel.model_construct(
+        asset_name="BTC",
+        asset_precision=5,
+        collateral_asset_name="USD",
+        collateral_asset_precision=6,
+        l2_config=L2ConfigModel(
+            type="STARKX",
+            collateral_id=hex(TERMS.collateral.id),
+            collateral_resolution=TERMS.collateral.resolution,
+            synthetic_id=hex(TERMS.synthetic.id),
+            synthetic_resolution=TERMS.synthetic.resolution,
+        ),
+    )
+    sides = {Side.BUY: OrderSide.BUY, Side.SELL: OrderSide.SELL}
+
+    def sign(nonce: int, order: ToSign) -> tuple[int, int]:
+        context = SettlementDataCtx(
+            market=market,
+            taker_fee=order.fee,
+            builder_fee=None,
+            nonce=nonce,
+            collateral_position_id=account.vault,
+            expire_time=from_ms(EXPIRY_MS),
+            signer=account.sign,
+            public_key=account.public_key,
+            starknet_domain=TESTNET_CONFIG.signing.starknet_domain,
+        )
+        made = create_order_settlement_data(
+            side=sides[order.side], synthetic_amount=order.size, price=order.price, ctx=context
+        )
+        return made.settlement.signature.r, made.settlement.signature.s
+
+    return sign
+
+
 def check(sign: Sign, name: str) -> None:
     """Verify this one's signature of every order against perpkit's hash of it."""
     signer = Signer(KEY, PUBLIC, VAULT, CHAIN)
@@ -102,8 +161,11 @@ def check(sign: Sign, name: str) -> None:
 
 
 def run() -> Result:
-    """Check that both sign the same, then time them in turns."""
+    """Check that all sign the same, then time them in turns."""
     signers = {"perpkit": of_perpkit(), "ccxt": of_ccxt()}
+    sdk = of_sdk()
+    if sdk is not None:
+        signers["x10"] = sdk
     for name, sign in signers.items():
         check(sign, name)
 
@@ -121,6 +183,11 @@ def run() -> Result:
         name="signing_extended",
         what=f"one order for Extended, {ORDERS} different ones in turn, hash and signature",
         rows=rows_in_us(samples),
-        ratios=[Ratio("times faster than ccxt", times_faster(samples, "perpkit", "ccxt"), None)],
-        notes=["Every signature was verified against the same message hash before timing."],
+        ratios=[
+            Ratio(f"times faster than {name}", times_faster(samples, "perpkit", name)) for name in list(signers)[1:]
+        ],
+        notes=[
+            "Every signature was verified against the same message hash before timing.",
+            *([] if sdk else ["The venue's own SDK is not here: make oracle-x10."]),
+        ],
     )

@@ -98,17 +98,18 @@ class _Ladder:
         return None if type(levels) is BestFirst else next(filter(impossible, levels), None)
 
     def best_price(self) -> Decimal | None:
-        if self._kept is None:
+        kept = self._kept
+        if kept is None:
             return self._prices[-1 if self._is_bid else 0] if self._prices else None
-        if not self._kept:
+        if not kept:
             return None
-        if type(self._kept) is BestFirst:
-            return self._kept[0][0]
+        if type(kept) is BestFirst:
+            return kept[0][0]
         # Whole levels are compared, price first: picking each price takes longer.
-        best = max(self._kept) if self._is_bid else min(self._kept)
+        best = max(kept) if self._is_bid else min(kept)
         if best[1] > _ZERO:
             return best[0]
-        prices = [level[0] for level in self._kept if level[1] > _ZERO]
+        prices = [level[0] for level in kept if level[1] > _ZERO]
         return (max(prices) if self._is_bid else min(prices)) if prices else None
 
     def change(self, changes: Iterable[BookLevel]) -> BookLevel | None:
@@ -267,14 +268,13 @@ class OrderBook:
         return _APPLIED
 
     def _is_old(self, snapshot: BookSnapshot) -> bool:
-        if snapshot.sequence is None or self._sequence is None:
+        sequence, held = snapshot.sequence, self._sequence
+        if sequence is None or held is None or sequence > held:
             return False
-        if snapshot.sequence > self._sequence:
-            return False
-        if snapshot.sequence == self._sequence and self._stale_reason is not None:
+        if sequence == held and self._stale_reason is not None:
             return False
         if snapshot.ts_venue is None or self._ts_venue is None:
-            return snapshot.sequence == self._sequence
+            return sequence == held
         return snapshot.ts_venue <= self._ts_venue
 
     @staticmethod

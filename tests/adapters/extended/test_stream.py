@@ -176,6 +176,27 @@ async def test_without_the_result_the_change_is_added(source):
     assert again.bids == ((100, 8),)
 
 
+async def test_what_stands_is_right_whenever_the_result_is_missing(source):
+    """After any mix of changes with and without it, and twice at one price in a frame."""
+    (decode,) = follow(source, Channel.BOOK)
+    decode(book("SNAPSHOT", 1, [{"q": "1", "p": "100"}, {"q": "5", "p": "99"}]), NOW)
+    frames = [
+        [{"q": "1", "p": "100", "c": "2"}],
+        [{"q": "-5", "p": "99", "c": "0"}, {"q": "3", "p": "99", "c": "3"}],
+        [{"q": "1", "p": "100", "c": "3"}, {"q": "0.5", "p": "100"}, {"q": "1", "p": "99"}, {"q": "1", "p": "99"}],
+        [{"q": "-3.5", "p": "100", "c": "0"}],
+        [{"q": "0.25", "p": "100.0"}, {"q": "-5", "p": "99"}],
+    ]
+    told = [events(decode(book("DELTA", n, rows), NOW))[0].bids for n, rows in enumerate(frames, start=2)]
+    assert told == [
+        ((100, 2),),
+        ((99, 0), (99, 3)),
+        ((100, 3), (100, Decimal("3.5")), (99, 4), (99, 5)),
+        ((100, 0),),
+        ((100, Decimal("0.25")), (99, 0)),
+    ]
+
+
 async def test_each_connection_counts_for_itself(source):
     """The sizes of the one before are forgotten with it."""
     (first,) = follow(source, Channel.BOOK)
