@@ -118,7 +118,7 @@ class _Ladder:
         for level in changes:
             price, size = level
             if size > _ZERO:
-                # By the count and not by looking first: hashing a decimal takes longer than all else here.
+                # By the count and not by looking first: each look at a decimal hashes it anew.
                 before = len(levels)
                 levels[price] = level
                 if len(levels) != before:
