@@ -223,6 +223,16 @@ async def test_leverage_chosen_by_the_back_door_is_shown_and_kept(sim, trader):
     assert sim.exchange.margin_setting(str(trader.index), "NEW").leverage == 20
 
 
+@pytest.mark.parametrize(("leverage", "shown"), [(7, "14.28"), (3, "33.33"), (38, "2.63"), (1, "100.00")])
+async def test_a_leverage_that_does_not_divide_is_shown_as_its_fraction_rounded_down(sim, trader, leverage, shown):
+    """10,000 / 7 is kept as 1428; and what was chosen as a fraction is shown as that fraction."""
+    sim.exchange.set_margin(str(trader.index), "ETH", leverage=D(leverage))
+    assert (await account_of(trader))["positions"][0]["initial_margin_fraction"] == shown
+    for fraction in (1428, 263, 3333, 9999):
+        await trader.leverage(fraction)
+        assert (await account_of(trader))["positions"][0]["initial_margin_fraction"] == f"{D(fraction) / 100:.2f}"
+
+
 async def test_a_market_s_least_fraction_is_everybody_s(sim, trader):
     """When it rises above what an account chose, the account's margin follows as soon as anything is asked."""
     await trader.leverage(250)

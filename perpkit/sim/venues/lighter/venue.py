@@ -37,6 +37,7 @@ from perpkit.sim.venues.lighter.records import Records, TradeRecord
 READONLY_S = 10 * 365 * 86_400
 """How long the read-only tokens of the start are good: as long as the venue makes them at most."""
 
+_ROUNDING = Decimal("1e-9")
 _FIRST_BLOCK = 327_000_000
 _BLOCK_MS = 100
 _PERPS_BELOW = ALL_MARKETS
@@ -142,7 +143,8 @@ class Venue:
     def fraction(self, account: Account, listing: Listing) -> int:
         """Return the initial margin fraction that an account has in a market, in ten-thousandths."""
         leverage = self.exchange.margin_setting(account.id, listing.symbol).leverage
-        return int(divide(Decimal(FRACTION_UNIT), leverage).to_integral_value())
+        # Rounded down, as the venue keeps it; what a fraction was divided into comes back as that fraction.
+        return int(divide(Decimal(FRACTION_UNIT), leverage) + _ROUNDING)
 
     def chose_margin(self, account: Account, listing: Listing) -> bool:
         """Tell whether an account has a setting of its own in a market: a fraction, or isolated margin."""
