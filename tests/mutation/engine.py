@@ -14,6 +14,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import gc
+import importlib
 import importlib.machinery
 import json
 import os
@@ -225,6 +226,7 @@ class Warm:
     Args:
         found: Called with each result as it comes.
         limit: Seconds that a mutant may take beyond ten times what its tests take otherwise.
+        modules: The sources' own names: what a test imports only when it runs could not be exchanged.
     """
 
     def __init__(
@@ -235,7 +237,9 @@ class Warm:
         *,
         jobs: int,
         limit: float,
+        modules: Sequence[str] = (),
     ) -> None:
+        self._modules = modules
         self._sources = {str(source.path): source for source in sources}
         self._tasks = tasks
         self._found = found
@@ -261,6 +265,8 @@ class Warm:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Try the mutants in place of running the tests."""
+        for name in self._modules:
+            importlib.import_module(name)
         self._trace(None)
         at_import, self._hits = self._hits, set()
         self._items = session.items

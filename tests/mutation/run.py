@@ -143,7 +143,9 @@ class Run:
                 out.flush()
 
             tasks = [self._plan.task(number) for number in todo]
-            warm = Warm(list(self._plan.sources.values()), tasks, found, jobs=self._jobs, limit=self._limit)
+            sources = list(self._plan.sources.values())
+            names = [".".join(each.path.relative_to(ROOT).with_suffix("").parts) for each in sources]
+            warm = Warm(sources, tasks, found, jobs=self._jobs, limit=self._limit, modules=names)
             trouble = warm.run(TESTS)
         if trouble:
             sys.stdout.flush()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import itertools
 import json
 from datetime import timedelta
 
@@ -81,6 +83,61 @@ async def test_a_token_s_own_dates_say_how_long_it_lives():
     assert sign_in.count == 2
 
 
+def jwt(claims, parts=3):
+    """Return a token that holds these claims, without padding, as JWTs are."""
+    body = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+    return ".".join(["head", body, "signature", "more"][:parts])
+
+
+DATED = {"iat": 1_700_000_000, "exp": 1_700_001_000}
+
+
+@pytest.mark.parametrize(
+    ("text", "life"),
+    [
+        *((jwt({**DATED, "sub": "x" * more}), 1000) for more in range(4)),
+        (jwt(DATED, parts=2), 300),
+        (jwt(DATED, parts=4), 300),
+        (jwt({"exp": 1_700_001_000}), 300),
+        (jwt({"iat": 1_700_000_000, "exp": 1_700_000_000}), 300),
+        (jwt({"iat": 1_700_000_001, "exp": 1_700_000_000}), 300),
+        ("head.no base64 at all.signature", 300),
+        ("opaque", 300),
+    ],
+)
+async def test_a_token_without_good_dates_is_taken_to_live_five_minutes(text, life):
+    """It is renewed after three fifths of what it says, or of five minutes where it says nothing that can be."""
+    clock, count = ManualClock(), itertools.count()
+
+    async def sign_in():
+        next(count)
+        return text
+
+    tokens = keeper(sign_in, clock)
+    await tokens.token()
+    clock.advance(life * 0.6 - 1)
+    await tokens.token()
+    assert next(count) == 1
+    clock.advance(1)
+    await tokens.token()
+    assert next(count) == 3
+
+
+async def test_a_token_is_hidden_from_the_moment_it_is_got():
+    """In all that is logged and raised, the newer one too; whatever it looks like."""
+    clock, redactor, count = ManualClock(), Redactor(), itertools.count(1)
+
+    async def sign_in():
+        return f"opaque-session-{next(count)}"
+
+    tokens = TokenKeeper(sign_in, clock, redactor)
+    for number in (1, 2):
+        assert f"opaque-session-{number}" in redactor.text(f"got opaque-session-{number}")
+        await tokens.token()
+        assert f"opaque-session-{number}" not in redactor.text(f"got opaque-session-{number}")
+        clock.advance(200)
+
+
 async def test_many_callers_share_one_sign_in():
     """A burst of calls on a fresh session signs in once."""
     sign_in = SignIn()
@@ -108,17 +165,65 @@ async def test_a_caller_that_is_cancelled_does_not_stop_the_sign_in_of_the_rest(
     assert sign_in.count == 1
 
 
-async def test_a_failed_renewal_leaves_the_old_token_while_it_is_good():
-    """The network failed after three minutes; for a minute and a half more the old one serves."""
+async def test_a_failed_renewal_leaves_the_old_token_while_it_is_good(caplog):
+    """The network failed after three minutes; for a minute and a half more the old one serves, and it is told."""
     clock, sign_in = ManualClock(), SignIn()
     tokens = keeper(sign_in, clock)
     first = await tokens.token()
     sign_in.failure = RequestTimeoutError("no answer")
     clock.advance(200)
     assert await tokens.token() is first
+    assert "the old one is still good" in caplog.text
     clock.advance(70)
     with pytest.raises(RequestTimeoutError):
         await tokens.token()
+
+
+async def test_a_first_sign_in_that_fails_gives_no_token():
+    """There is no old one to go on with, also where the machine has just been started."""
+
+    class Young(ManualClock):
+        def monotonic(self):
+            return super().monotonic() - 1000
+
+    sign_in = SignIn()
+    sign_in.failure = RequestTimeoutError("no answer")
+    with pytest.raises(RequestTimeoutError):
+        await keeper(sign_in, Young()).token()
+
+
+async def test_a_token_refused_while_its_renewal_fails_is_not_given_again():
+    """What the venue has said no to meanwhile is no token to fall back on."""
+    clock, sign_in = ManualClock(), SignIn()
+    tokens = keeper(sign_in, clock)
+    first = await tokens.token()
+    clock.advance(200)
+    sign_in.failure = RequestTimeoutError("no answer")
+    sign_in.gate.clear()
+    call = asyncio.create_task(tokens.token())
+    await asyncio.sleep(0)
+    tokens.drop(first)
+    sign_in.gate.set()
+    with pytest.raises(RequestTimeoutError):
+        await call
+
+
+async def test_a_token_that_another_call_threw_away_is_not_given():
+    """Two wait for one sign-in; the first finds its token refused at once, and the second is told to try again."""
+    sign_in = SignIn()
+    sign_in.gate.clear()
+    tokens = keeper(sign_in, ManualClock())
+
+    async def refused():
+        tokens.drop(await tokens.token())
+
+    one, other = asyncio.create_task(refused()), asyncio.create_task(tokens.token())
+    await asyncio.sleep(0)
+    sign_in.gate.set()
+    await one
+    with pytest.raises(AuthError, match="dropped while it was renewed") as caught:
+        await other
+    assert caught.value.venue == "paradex"
 
 
 async def test_a_refused_renewal_is_told_at_once():
@@ -177,9 +282,23 @@ def test_the_server_s_clock_is_followed_from_a_second_on():
     base = server.now_ms()
     server.learn(timedelta(milliseconds=999))
     assert server.now_ms() == base
+    server.learn(timedelta(seconds=1))
+    assert server.now_ms() == base + 1_000
     server.learn(timedelta(seconds=-61))
     assert server.now_ms() == base - 61_000
     assert server.now_s() == (base - 61_000) // 1000
+
+
+def test_a_wrong_clock_is_told_once_for_each_difference(caplog):
+    """Not at every measurement, and not when it has come right."""
+    server = ServerClock(ManualClock())
+    told = []
+    for seconds in (0, 61, 61, 0, 61):
+        caplog.clear()
+        server.learn(timedelta(seconds=seconds))
+        told.append("differs from paradex by 61.0 s" in caplog.text)
+        assert len(caplog.records) == told[-1]
+    assert told == [False, True, False, False, True]
 
 
 # Against a server
