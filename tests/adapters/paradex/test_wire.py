@@ -164,6 +164,8 @@ def test_blanks_and_escapes_hide_no_number_that_is_none(text):
         ('{"note":"pins nan"}', False),
         ('{"note":"\u00a0 nan"}', True),
         ('{"finance":"1","size":"- sNaN"}', True),
+        ('{"finance":"1","size":"nan","note":"finance"}', True),
+        ('{"info":"1","size":"inf","note":"info x-info"}', True),
         ("nan", False),
         ('{"client_id":"\\u0061"}', True),
     ],
