@@ -73,7 +73,8 @@ class Probe:
         report = yield
         rule, result = rule_of(item), self.result
         if report.failed and call.excinfo is not None:
-            text = str(call.excinfo.value).strip().partition("\n")[0][:300]
+            words = str(call.excinfo.value).strip() or f"without a word, at {str(call.excinfo.traceback[-1]).strip()}"
+            text = words.partition("\n")[0][:300]
             result.failed.setdefault(rule, Failure(item.nodeid.rpartition("/")[2], call.excinfo.typename, text))
             result.passed.discard(rule)
         elif report.when == "call" and report.passed:

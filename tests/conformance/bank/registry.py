@@ -18,7 +18,11 @@ from tests.conformance import bank
 from tests.conformance.bank.seams import digest, has_shadow, seams_of
 
 SUITE = HERE / "suite"
-GOOD = {"paradex": "perpkit.adapters.paradex.venue:ParadexVenue"}
+GOOD = {
+    "paradex": "perpkit.adapters.paradex.venue:ParadexVenue",
+    "extended": "perpkit.adapters.extended.venue:ExtendedVenue",
+    "lighter": "perpkit.adapters.lighter.venue:LighterVenue",
+}
 """The good plugin of each venue that has broken ones, in a package of the venue's name beside this module."""
 
 P = TypeVar("P", bound=type)

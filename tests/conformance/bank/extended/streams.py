@@ -1,0 +1,176 @@
+"""Broken plugins: where Extended's streams are, and what a book's change and a number mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+import msgspec
+
+from perpkit.adapters.extended import endpoints
+from perpkit.adapters.extended.endpoints import Streams
+from perpkit.adapters.extended.venue import ExtendedVenue
+from perpkit.core.clock import EPOCH
+from perpkit.core.errors import StreamError
+from perpkit.core.models import BookDelta, Event
+from perpkit.core.streams.protocol import Closing, Data, Decoder, Frame, Incoming, StreamEndpoint
+from perpkit.core.transport.retry import Effect
+from tests.conformance.bank.extended.shapes import StreamPlugin, TamperedStreams
+from tests.conformance.bank.registry import broken
+
+OK = 200
+
+
+class _NoSegment(TamperedStreams):
+    async def endpoint(self, connection: str) -> StreamEndpoint:
+        good = await super().endpoint(connection)
+        return replace(good, url=good.url.replace("/stream.extended.exchange/", "/"))
+
+
+@broken(
+    rules="frames-follow-the-contract subscriptions-yield",
+    knock_on="balance-stream-converges book-counter-restarts book-empty-sides book-equals-the-exchanges "
+    "book-gap-is-noticed book-levels-are-exact book-order-of-messages book-sides-are-sorted "
+    "book-snapshot-replaces cancellation-is-safe client-ids-are-echoed close-stays-closed "
+    "closed-positions-disappear consumer-errors-stay-local consumers-share-a-subscription "
+    "fees-are-the-ledgers fill-kinds-are-typed fill-side-is-ours fills-add-up "
+    "fills-around-acknowledgements fills-exactly-once flips-and-partial-closes late-refusals-surface "
+    "liquidations-are-labelled message-disorder-is-harmless no-auth-across-redirects "
+    "odd-frames-are-ignored old-never-overwrites-new old-positions-are-adopted position-sign-and-size "
+    "public-data-is-exact public-events-once-and-in-order random-histories-agree ready-after-snapshot "
+    "reconnect-loses-nothing resync-repeats-nothing schema-changes-survive secrets-stay-hidden "
+    "silent-death-is-noticed sizes-are-base-units slow-consumers-are-told snapshot-semantics "
+    "soak-stays-bounded sockets-fail-typed status-map-is-total timestamps-plausible tokens-roll-over "
+    "unknown-enum-values-survive venue-time-apart",
+    checks="PU1",
+    mistakes="M7",
+)
+class StreamSegmentTakenForAHost(StreamPlugin):
+    """Takes ``stream.extended.exchange`` for a host, and leaves it out of the path whose first part it is."""
+
+    stream_type = _NoSegment
+
+
+class _AskedFirst(TamperedStreams):
+    async def endpoint(self, connection: str) -> StreamEndpoint:
+        base = self.plugin._settings.ws_base.replace("ws", "http", 1)
+        async with self.plugin._context.http(base, headers=endpoints.HEADERS) as http:
+            reply = await http.request("GET", connection.partition("?")[0], operation="stream", effect=Effect.READ)
+        if reply.status != OK:
+            raise StreamError(f"the streams are not deployed: {connection} answers {reply.status}")
+        return await super().endpoint(connection)
+
+
+@broken(
+    rules="frames-follow-the-contract subscriptions-yield",
+    knock_on="balance-stream-converges book-counter-restarts book-empty-sides book-equals-the-exchanges "
+    "book-gap-is-noticed book-levels-are-exact book-order-of-messages book-sides-are-sorted "
+    "book-snapshot-replaces cancellation-is-safe client-ids-are-echoed close-stays-closed "
+    "closed-positions-disappear consumer-errors-stay-local consumers-share-a-subscription "
+    "fees-are-the-ledgers fill-kinds-are-typed fill-side-is-ours fills-add-up "
+    "fills-around-acknowledgements fills-exactly-once flips-and-partial-closes late-refusals-surface "
+    "liquidations-are-labelled message-disorder-is-harmless no-auth-across-redirects "
+    "odd-frames-are-ignored old-never-overwrites-new old-positions-are-adopted position-sign-and-size "
+    "public-data-is-exact public-events-once-and-in-order random-histories-agree ready-after-snapshot "
+    "reconnect-loses-nothing resync-repeats-nothing schema-changes-survive secrets-stay-hidden "
+    "silent-death-is-noticed sizes-are-base-units slow-consumers-are-told snapshot-semantics "
+    "soak-stays-bounded sockets-fail-typed status-map-is-total timestamps-plausible tokens-roll-over "
+    "unknown-enum-values-survive venue-time-apart",
+    checks="PU1",
+    mistakes="M7",
+)
+class StreamsAskedForByHttp(StreamPlugin):
+    """Asks for a stream by HTTP, at a path where there is only WebSocket, and takes its 404 for the end of it."""
+
+    stream_type = _AskedFirst
+
+
+@broken(rules="subscriptions-yield", knock_on="public-events-once-and-in-order", checks="PU1", mistakes="M9")
+class NothingBehindTheTape(ExtendedVenue):
+    """Has no request for the trades that it streams, so that nothing comes while streaming is down."""
+
+    fetch_trades = None
+
+
+class _ChangeIsSize(TamperedStreams):
+    def frame(self, connection: str, frame: Frame) -> Frame:
+        if not connection.startswith("/orderbooks/"):
+            return frame
+        try:
+            message = msgspec.json.decode(frame)
+        except msgspec.DecodeError:
+            return frame
+        if not isinstance(message, dict) or message.get("type") != "DELTA":
+            return frame
+        for side in ("a", "b"):
+            for level in message["data"].get(side) or ():
+                level["c"] = level["q"]
+        return msgspec.json.encode(message)
+
+
+@broken(
+    rules="book-equals-the-exchanges",
+    knock_on="book-levels-are-exact book-sides-are-sorted",
+    checks="BK1 BK3",
+)
+class ChangeTakenForTheSize(StreamPlugin):
+    """Takes a level's change ``q`` for its size, and leaves ``c``, which is the size, unread."""
+
+    stream_type = _ChangeIsSize
+
+
+class _NoPrevious(TamperedStreams):
+    def event(self, event: Event) -> Event | None:
+        return event.replace(previous_sequence=None) if isinstance(event, BookDelta) else event
+
+
+@broken(rules="book-gap-is-noticed", knock_on="book-counter-restarts", checks="BK2")
+class SeqOfTheBookUnread(StreamPlugin):
+    """Does not look whether ``seq`` of a book follows the last one."""
+
+    stream_type = _NoPrevious
+
+
+class _NoClosing(TamperedStreams):
+    def decoder(self, connection: str) -> Decoder:
+        good = super().decoder(connection)
+        if connection != Streams.ACCOUNT:
+            return good
+
+        def decode(frame: Frame, received: datetime) -> Sequence[Incoming]:
+            return [each for each in good(frame, received) if not isinstance(each, Closing)]
+
+        return decode
+
+
+@broken(rules="sockets-fail-typed", checks="FT2 FL1")
+class SeqOfTheAccountUnread(StreamPlugin):
+    """Does not look whether ``seq`` of the account's stream follows the last one: what is lost stays lost."""
+
+    stream_type = _NoClosing
+
+
+class _MarkTime(TamperedStreams):
+    def decoder(self, connection: str) -> Decoder:
+        good = super().decoder(connection)
+        if not connection.startswith("/prices/mark/"):
+            return good
+
+        def decode(frame: Frame, received: datetime) -> Sequence[Incoming]:
+            return [_at_zero(each) for each in good(frame, received)]
+
+        return decode
+
+
+def _at_zero(incoming: Incoming) -> Incoming:
+    if not isinstance(incoming, Data):
+        return incoming
+    return msgspec.structs.replace(incoming, events=[each.replace(ts_venue=EPOCH) for each in incoming.events])
+
+
+@broken(rules="timestamps-plausible", checks="TU1")
+class MarkPricesOf1970(StreamPlugin):
+    """Takes the 0 that a streamed mark price has for its time as a time."""
+
+    stream_type = _MarkTime
