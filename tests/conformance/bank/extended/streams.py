@@ -11,10 +11,9 @@ import msgspec
 from perpkit.adapters.extended import endpoints
 from perpkit.adapters.extended.endpoints import Streams
 from perpkit.adapters.extended.venue import ExtendedVenue
-from perpkit.core.clock import EPOCH
 from perpkit.core.errors import StreamError
 from perpkit.core.models import BookDelta, Event
-from perpkit.core.streams.protocol import Closing, Data, Decoder, Frame, Incoming, StreamEndpoint
+from perpkit.core.streams.protocol import Closing, Decoder, Frame, Incoming, StreamEndpoint
 from perpkit.core.transport.retry import Effect
 from tests.conformance.bank.extended.shapes import StreamPlugin, TamperedStreams
 from tests.conformance.bank.registry import broken
@@ -111,7 +110,7 @@ class _ChangeIsSize(TamperedStreams):
 
 @broken(
     rules="book-equals-the-exchanges",
-    knock_on="book-levels-are-exact book-sides-are-sorted",
+    knock_on="book-order-of-messages",
     checks="BK1 BK3",
 )
 class ChangeTakenForTheSize(StreamPlugin):
@@ -149,28 +148,3 @@ class SeqOfTheAccountUnread(StreamPlugin):
     """Does not look whether ``seq`` of the account's stream follows the last one: what is lost stays lost."""
 
     stream_type = _NoClosing
-
-
-class _MarkTime(TamperedStreams):
-    def decoder(self, connection: str) -> Decoder:
-        good = super().decoder(connection)
-        if not connection.startswith("/prices/mark/"):
-            return good
-
-        def decode(frame: Frame, received: datetime) -> Sequence[Incoming]:
-            return [_at_zero(each) for each in good(frame, received)]
-
-        return decode
-
-
-def _at_zero(incoming: Incoming) -> Incoming:
-    if not isinstance(incoming, Data):
-        return incoming
-    return msgspec.structs.replace(incoming, events=[each.replace(ts_venue=EPOCH) for each in incoming.events])
-
-
-@broken(rules="timestamps-plausible", checks="TU1")
-class MarkPricesOf1970(StreamPlugin):
-    """Takes the 0 that a streamed mark price has for its time as a time."""
-
-    stream_type = _MarkTime

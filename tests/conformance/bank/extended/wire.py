@@ -122,7 +122,11 @@ class LiquidationsNotAskedFor(WirePlugin):
         return method, path, {**given, "params": [*given["params"], ("type", "TRADE")]}
 
 
-@broken(rules="bursts-stay-under-limits clients-share-limits weights-are-the-venues", checks="RL1 RL2 RL3")
+@broken(
+    rules="bursts-stay-under-limits weights-are-the-venues",
+    knock_on="retry-after-is-honoured",
+    checks="RL1 RL2 RL3",
+)
 class NothingCountedByAddress(WirePlugin):
     """Counts no request against the thousand a minute that an address has."""
 

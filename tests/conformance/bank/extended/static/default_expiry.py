@@ -10,7 +10,11 @@ from perpkit.core.models import Order, OrderIntent, TimeInForce
 from tests.conformance.bank.registry import broken
 
 
-@broken(rules="nothing-frozen-at-import", checks="ST6 OR19")
+@broken(
+    rules="nothing-frozen-at-import",
+    knock_on="amends-are-exact order-types-take-effect signatures-verify wire-numbers-canonical",
+    checks="ST6 OR19",
+)
 class DefaultExpiryFromImport(ExtendedVenue):
     """Works out the expiry of orders that wait for a trigger as the default of an argument, once, at import."""
 

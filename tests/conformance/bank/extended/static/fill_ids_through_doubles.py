@@ -11,7 +11,14 @@ from tests.conformance.bank.extended.shapes import WirePlugin
 from tests.conformance.bank.registry import broken
 
 
-@broken(rules="no-float-in-code fills-exactly-once", checks="TU3 FL1")
+@broken(
+    rules="no-float-in-code fills-exactly-once",
+    knock_on="any-spelling-of-a-number client-ids-are-echoed fees-are-the-ledgers fill-kinds-are-typed "
+    "fill-pages-are-complete fill-side-is-ours liquidations-are-labelled message-disorder-is-harmless "
+    "odd-frames-are-ignored old-positions-are-adopted random-histories-agree reconnect-loses-nothing "
+    "resync-repeats-nothing sizes-are-base-units soak-stays-bounded sockets-fail-typed",
+    checks="TU3 FL1",
+)
 class FillIdsThroughDoubles(WirePlugin):
     """Reads the ids of fills as doubles, which hold no number of nineteen digits."""
 
