@@ -16,8 +16,8 @@ from perpkit_conformance.rules import rules
 from perpkit.adapters.paradex.venue import ParadexVenue
 from perpkit.core.hookspecs import hookimpl
 from tests.conformance.bank.probe import Failure, Result
-from tests.conformance.bank.registry import GOOD, Bug, bugs, rules_with_tests, the_good
-from tests.conformance.bank.run import ROOT, TABLE, keep, kept
+from tests.conformance.bank.registry import Bug, bugs, rules_with_tests, the_good
+from tests.conformance.bank.run import ROOT, TABLE, keep, kept, shown
 from tests.conformance.bank.seams import digest, seams_of
 from tests.conformance.bank.verdict import Verdict, row
 
@@ -78,8 +78,7 @@ def test_no_hole_is_closed_and_still_listed():
 
 def test_the_kill_table_is_of_this_bank():
     """Each plugin has its row, as it is written today, and was as it should be when it was run."""
-    shown = [venue for venue in GOOD if f"## {venue.capitalize()}" in TABLE.read_text("utf-8")]
-    of_venues = [[the_good(venue), *(bug for bug in bugs() if bug.venue == venue)] for venue in shown]
+    of_venues = [[the_good(venue), *(bug for bug in bugs() if bug.venue == venue)] for venue in shown()]
     expected = [f"{row(bug)} {'killed' if bug.rules else 'passed'} |" for each in of_venues for bug in each]
     lines = TABLE.read_text("utf-8").splitlines()
     came = [line for line in lines if line.startswith("| ") and not line.startswith("| plugin |")]

@@ -70,7 +70,7 @@ class EightHoursTakenForOne(LighterVenue):
     rules="only-perpetuals",
     knock_on="funding-annualizes-alike funding-field-is-the-right-one funding-kinds-are-apart "
     "funding-payment-identity funding-sign funding-stream-agrees missing-funding-is-none "
-    "ratios-are-fractions schema-changes-survive",
+    "ratios-are-fractions",
     checks="FN7",
 )
 class OthersRatesTaken(WirePlugin):
@@ -95,7 +95,11 @@ class _PercentStreamed(TamperedStream):
         return event.replace(value=event.value * 100) if isinstance(event, FundingRate) else event
 
 
-@broken(rules="funding-stream-agrees", checks="FN6 TU4")
+@broken(
+    rules="funding-stream-agrees",
+    knock_on="ratios-are-fractions",
+    checks="FN6 TU4",
+)
 class StreamedPercentAsFraction(StreamPlugin):
     """Takes the percent of the stream for a fraction, while REST gives one."""
 

@@ -47,7 +47,11 @@ def _begin_only_once(lane: Any) -> None:
     lane.forget = forget
 
 
-@broken(rules="nonces-survive-concurrency", checks="OR20")
+@broken(
+    rules="nonces-survive-concurrency",
+    knock_on="bursts-stay-under-limits clock-skew-is-handled",
+    checks="OR20",
+)
 class NonceReused(SpoiledPlugin):
     """Sends without waiting for the answer to the one before, so that several go out with one nonce."""
 
@@ -84,7 +88,11 @@ class _FirstDecimals:
         return replace(listing, size_decimals=first.size_decimals)
 
 
-@broken(rules="signed-is-sent sizes-never-grow", checks="OR3 OR4 MK6")
+@broken(
+    rules="signed-is-sent sizes-never-grow",
+    knock_on="quantized-orders-are-accepted",
+    checks="OR3 OR4 MK6",
+)
 class DecimalsOfAnotherMarket(SpoiledPlugin):
     """Scales the sizes of every market by the decimals of one."""
 
@@ -94,7 +102,11 @@ class DecimalsOfAnotherMarket(SpoiledPlugin):
         orders._listings = _FirstDecimals(orders._listings)
 
 
-@broken(rules="expiry-is-explicit", checks="OR19")
+@broken(
+    rules="expiry-is-explicit",
+    knock_on="order-types-take-effect",
+    checks="OR19",
+)
 class ExpiryMissing(LighterVenue):
     """Sends an order with an expiry as one without, which stands for four weeks."""
 
@@ -116,7 +128,11 @@ class CancelAllOfEveryMarket(LighterVenue):
         await super().cancel_all_orders(None)
 
 
-@broken(rules="requests-follow-the-contract", checks="OR1")
+@broken(
+    rules="requests-follow-the-contract",
+    knock_on="cancels-are-typed lost-reply-is-unknown",
+    checks="OR1",
+)
 class BatchSentAsJson(WirePlugin):
     """Sends a batch with the content type of JSON, where the venue takes forms."""
 
@@ -130,7 +146,14 @@ class BatchSentAsJson(WirePlugin):
 # What an answer says
 
 
-@broken(rules="order-types-take-effect", checks="OR11 OR12")
+@broken(
+    rules="order-types-take-effect",
+    knock_on="amends-are-exact bad-answers-are-unknown cancels-are-typed client-ids-are-echoed "
+    "expiry-is-explicit fills-around-acknowledgements late-refusals-surface market-orders-are-bounded "
+    "partial-fill-then-cancel random-histories-agree reconnect-loses-nothing reduce-only-never-opens "
+    "rejections-say-why signatures-verify unknown-enum-values-survive wire-numbers-canonical",
+    checks="OR11 OR12",
+)
 class TakenIsFilled(LighterVenue):
     """Takes HTTP 200, which says that the API has an order, for its fill."""
 
@@ -157,7 +180,12 @@ class _NoRefusals(TamperedStream):
         return None if isinstance(event, Order) and event.status is OrderStatus.REJECTED else event
 
 
-@broken(rules="late-refusals-surface", checks="OR11 OR18", mistakes="M15")
+@broken(
+    rules="late-refusals-surface",
+    knock_on="status-map-is-total",
+    checks="OR11 OR18",
+    mistakes="M15",
+)
 class DroppedOrderLooksOpen(StreamPlugin):
     """Has no eye on transactions that the sequencer dropped: such an order looks open for ever."""
 

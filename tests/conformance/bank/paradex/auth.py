@@ -111,7 +111,11 @@ class ChainNeverCompared(_Settings):
         return {name: value for name, value in settings.items() if name != "chain_id"}
 
 
-@broken(rules="tokens-refresh-early", knock_on="retry-after-is-honoured", checks="AU5 RL1", mistakes="M13")
+@broken(
+    rules="tokens-refresh-early",
+    checks="AU5 RL1",
+    mistakes="M13",
+)
 class TokenRenewedEachTime(ParadexVenue):
     """Renews a token of five minutes five minutes before its end: a sign-in on every call."""
 
