@@ -188,6 +188,16 @@ def test_pairs_of_a_book_are_looked_at_too():
         wire.read(schema.OrderBook, raw, what="book")
 
 
+def test_a_number_that_is_none_is_told_by_its_name_on_the_wire():
+    """Also where a schema calls the field otherwise."""
+
+    class Renamed(msgspec.Struct, rename="camel"):
+        mark_price: Decimal
+
+    with pytest.raises(DecodeError, match=r"not a finite number at \$\.markPrice"):
+        wire.read(Renamed, '{"markPrice":"NaN"}', what="price")
+
+
 def test_what_is_nested_without_end_is_an_error_of_the_venue():
     """Neither way of reading gives up with an error of Python's own."""
     deep = "[" * 100_000 + "]" * 100_000
