@@ -335,6 +335,19 @@ async def test_caps_on_subscriptions_accounts_messages_and_connections():
         assert len(frames) == 1
 
 
+async def test_messages_are_counted_over_all_connections_of_an_address():
+    """200 a minute in all: what one connection used up the other lacks, and a minute later there is room again."""
+    async with LocalLighter(settings=Settings(inflight=1000)) as sim, Socket(sim) as one, Socket(sim) as other:
+        for _ in range(199):
+            await one.say({"type": "unsubscribe", "channel": "trade/3"})
+        await one.wait("error", 199)
+        await other.subscribe("trade/0")
+        await other.say({"type": "subscribe", "channel": "trade/1"})
+        assert (await other.error())["code"] == 30009
+        sim.control.advance(timedelta(minutes=1))
+        await other.subscribe("trade/1")
+
+
 async def test_too_many_messages_in_flight_are_refused_and_transactions_are_not():
     """A fault holds the first answer back; transactions are not counted."""
     async with (

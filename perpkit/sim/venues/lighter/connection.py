@@ -25,12 +25,14 @@ class Connection(AnyConnection):
         channels: What it subscribed to, with the deadline of the token that was shown (seconds; None without one).
         heard_at: When its last frame came, on the event loop's time.
         is_readonly: It asked for market data only.
+        address: Where it comes from: messages are counted by it, over all of its connections.
     """
 
-    def __init__(self, *args: Any, is_readonly: bool, **options: Any) -> None:
+    def __init__(self, *args: Any, is_readonly: bool, address: str, **options: Any) -> None:
         super().__init__(*args, **options)
         self.channels: dict[Channel, int | None] = {}
         self.is_readonly = is_readonly
+        self.address = address
         self.heard_at = asyncio.get_running_loop().time()
         self._answers: set[int] = set()
 

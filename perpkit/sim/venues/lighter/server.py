@@ -135,7 +135,8 @@ class LocalLighter(StreamingServer[Connection]):
         if socket is None:
             return respond(ApiError(29404).body(), 404)
         is_readonly = request.query.get("readonly") == "true"
-        with self.admitted(request, socket, Connection, self._session.leave, is_readonly=is_readonly) as connection:
+        options = {"is_readonly": is_readonly, "address": address}
+        with self.admitted(request, socket, Connection, self._session.leave, **options) as connection:
             connection.send("connected", {"session_id": f"{connection.name:032x}", "type": "connected"})
             await connection.run(partial(self._session.receive, connection))
         return socket

@@ -84,7 +84,7 @@ class Session:
                 raise ApiError(30010)
             if kind not in {"ping", "pong"}:
                 try:
-                    self._venue.budgets.spend("messages", f"socket {connection.name}", 1, SOCKET_MESSAGES)
+                    self._venue.budgets.spend("messages", connection.address, 1, SOCKET_MESSAGES)
                 except ApiError as exc:
                     raise ApiError(30009) from exc
         match kind:
