@@ -421,7 +421,7 @@ async def test_an_order_canceled_anywhere_is_found_or_never_left(trader: Trader)
         there = [each for each in trader.truth.orders() if each.client_id == name]
         assert len(there) <= 1
         if there:
-            found = await target.run(trader.venue.resolve_order(name, market=trader.market.id))
+            found = await trader.named(await target.run(trader.venue.resolve_order(name, market=trader.market.id)))
             assert found.venue_order_id == there[0].id, f"canceled at step {steps}: {there[0]!r} resolved as {found!r}"
             assert_same(await trader.fetch(found), there[0], f"fetch_order after a cancellation at step {steps}")
     assert isinstance(await trader.attempt(trader.intent()), Order), "after cancellations no order passes any more"
