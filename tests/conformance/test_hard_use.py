@@ -124,7 +124,16 @@ def listens(port: int) -> bool:
 # Stopped
 
 
+@pytest.fixture
+def interruptible():
+    """What is begun here heeds ctrl-C, also where the tests run in a shell's background, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize(("how", "workers"), [("ctrl-C", "2"), ("ctrl-C", "0"), ("terminated", "2")])
 def test_a_run_that_is_stopped_leaves_its_card_and_nobody_behind(place, how, workers):
     """130, the card of what had ended by then, no traceback; workers are gone, and their servers with them."""
