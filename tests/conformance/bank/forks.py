@@ -25,7 +25,7 @@ import pytest
 from perpkit.core.clock import SystemClock
 from perpkit.core.transport.http import HttpTimeouts
 from tests.conformance.bank.probe import Probe, Result, rule_of
-from tests.conformance.bank.registry import Bug, bugs, good_class, with_shadows
+from tests.conformance.bank.registry import Bug, bugs, files_of, good_class, with_shadows
 from tests.conformance.bank.seams import recorded
 
 LONGEST_TEST = 40
@@ -137,9 +137,13 @@ class Forks:
         pid = os.fork()
         if not pid:
             _run(session, bug, items, out, record=record)
-        # What is left out because it passes through nothing that is broken is decided as well.
-        decided = items if self._choose == "files" else session.items
-        self._running[pid] = _Run(bug, frozenset(map(rule_of, decided)), out, time.monotonic(), record)
+        # What is left out because it passes through nothing that is broken is decided as well; what is left out for its
+        # file is not: a rule is decided by all of its tests.
+        decided = frozenset(map(rule_of, session.items))
+        if self._choose == "files":
+            files = {item.path for item in items}
+            decided = frozenset(rule for rule in map(rule_of, items) if files.issuperset(files_of({rule})))
+        self._running[pid] = _Run(bug, decided, out, time.monotonic(), record)
 
     def _reap(self) -> None:
         pid, status = os.waitpid(-1, os.WNOHANG)

@@ -47,7 +47,7 @@ class Verdict:
     @property
     def extra(self) -> list[str]:
         """Rules that failed and should not have."""
-        return sorted(self.result.failed.keys() - self.wanted)
+        return sorted(self.result.failed.keys() - self.bug.must_fail)
 
     @property
     def crashed(self) -> list[str]:
