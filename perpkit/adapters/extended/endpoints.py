@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Final
 
 from perpkit.core.capabilities import RateLimit
-from perpkit.core.transport.ratelimit import Quota, Scope
+from perpkit.core.transport.ratelimit import Quota, Scope, described
 
 MARKETS: Final = "/info/markets"
 CANDLES: Final = "/info/candles"
@@ -81,11 +81,7 @@ def quotas(*, market_maker: bool) -> tuple[Quota, ...]:
 
 def rate_limits(*, market_maker: bool) -> tuple[RateLimit, ...]:
     """Return the same limits as the plugin describes itself."""
-    return tuple(
-        RateLimit(name=quota.name, requests=count, per=per, scope=quota.scope.value, source=_SOURCE)
-        for quota in quotas(market_maker=market_maker)
-        for count, per in quota.limits
-    )
+    return described(quotas(market_maker=market_maker), source=_SOURCE)
 
 
 class Streams:

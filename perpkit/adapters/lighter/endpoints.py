@@ -13,7 +13,7 @@ from typing import Final
 
 from perpkit.adapters.lighter.config import Tier
 from perpkit.core.capabilities import RateLimit
-from perpkit.core.transport.ratelimit import Quota, Scope
+from perpkit.core.transport.ratelimit import Quota, Scope, described
 
 STATUS: Final = "/"
 ORDER_BOOK_DETAILS: Final = "/api/v1/orderBookDetails"
@@ -123,11 +123,7 @@ def quotas(tier: Tier) -> tuple[Quota, ...]:
 
 def rate_limits(tier: Tier) -> tuple[RateLimit, ...]:
     """Return the same limits as the plugin describes itself."""
-    return tuple(
-        RateLimit(name=quota.name, requests=count, per=per, scope=quota.scope.value, source=_SOURCE)
-        for quota in quotas(tier)
-        for count, per in quota.limits
-    )
+    return described(quotas(tier), source=_SOURCE)
 
 
 class Channels:

@@ -11,8 +11,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 
-from perpkit.core.capabilities import RateLimit
-from perpkit.core.transport.ratelimit import Quota, Scope
+from perpkit.core.transport.ratelimit import Quota, Scope, described
 
 AUTH: Final = "/auth"
 SYSTEM_CONFIG: Final = "/system/config"
@@ -81,11 +80,7 @@ QUOTAS: Final = (
 )
 """The limits as the rate limiter takes them."""
 
-RATE_LIMITS: Final = tuple(
-    RateLimit(name=quota.name, requests=count, per=per, scope=quota.scope.value, source=_SOURCE)
-    for quota in QUOTAS
-    for count, per in quota.limits
-)
+RATE_LIMITS: Final = described(QUOTAS, source=_SOURCE)
 """The same limits as the plugin describes itself."""
 
 

@@ -13,13 +13,14 @@ import itertools
 import logging
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 from perpkit.adapters.paradex import endpoints, wire
 from perpkit.adapters.paradex.config import VENUE
 from perpkit.adapters.paradex.errors import rpc_error
+from perpkit.adapters.paradex.rest import Tokens
 from perpkit.adapters.paradex.stream import Envelope, rpc
 from perpkit.core.context import VenueContext
 from perpkit.core.errors import (
@@ -32,7 +33,7 @@ from perpkit.core.errors import (
     StreamError,
 )
 from perpkit.core.transport.ratelimit import Priority, RateLimiter
-from perpkit.core.transport.redact import Redactor, Secret
+from perpkit.core.transport.redact import Redactor
 from perpkit.core.transport.ws import WebSocketConnection, WsTimeouts
 
 log = logging.getLogger(__name__)
@@ -57,18 +58,6 @@ ENTRY_FLAGS: Final = frozenset({"REDUCE_ONLY"})
 def fits_socket(body: Mapping[str, Any]) -> bool:
     """Tell whether ``order.create`` takes this order: it knows fewer types, fields and flags than REST."""
     return body["type"] in ENTRY_TYPES and set(body) <= ENTRY_FIELDS and set(body.get("flags", ())) <= ENTRY_FLAGS
-
-
-class Tokens(Protocol):
-    """Where bearer tokens come from."""
-
-    async def token(self) -> Secret:
-        """Return one that is good."""
-        ...
-
-    def drop(self, token: Secret) -> None:
-        """Take back one that was refused."""
-        ...
 
 
 class OrderSocket:

@@ -20,6 +20,7 @@ from datetime import timedelta
 from enum import IntEnum, StrEnum
 from functools import cache
 
+from perpkit.core.capabilities import RateLimit
 from perpkit.core.clock import Clock, SystemClock
 from perpkit.core.errors import ConfigError, LocalRateLimitError
 
@@ -72,6 +73,15 @@ class Quota:
         if priority is Priority.CANCEL:
             return count
         return max(1, math.floor(count * (1 - self.cancel_reserve)))
+
+
+def described(quotas: Iterable[Quota], *, source: str) -> tuple[RateLimit, ...]:
+    """Return limits as a plugin describes itself, with the page that they are from."""
+    return tuple(
+        RateLimit(name=quota.name, requests=count, per=per, scope=quota.scope.value, source=source)
+        for quota in quotas
+        for count, per in quota.limits
+    )
 
 
 @dataclass(frozen=True, slots=True)
