@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import Any, ClassVar, Self
 
@@ -54,24 +55,39 @@ class VenueSettings(BaseModel):
         return value
 
     @classmethod
-    def load(cls, environment: str | None, settings: Mapping[str, Any]) -> Self:
+    def load(cls, environment: str | None, given: Mapping[str, Any], *, credentials: Collection[str] = ()) -> Self:
         """
         Validate what the user gave.
 
+        Args:
+            given: The arguments of ``open_venue``.
+            credentials: Names among them that are read elsewhere, and left out here.
+
         Raises:
-            ConfigError: A setting that doesn't exist or can't be; the message names each.
+            ConfigError: A setting that doesn't exist or can't be; the message names each, and never its value.
         """
-        given = dict(settings)
+        settings = {name: value for name, value in given.items() if name not in credentials}
         if environment is not None:
-            given["environment"] = environment
+            settings["environment"] = environment
         try:
-            return cls.model_validate(given)
+            return cls.model_validate(settings)
         except ValidationError as error:
             findings = []
             for item in error.errors(include_url=False, include_context=False, include_input=False):
                 where = ".".join(str(part) for part in item["loc"])
+                if item["type"] == "extra_forbidden":
+                    findings.append(cls._unknown(where, credentials))
+                    continue
                 text = item["msg"].removeprefix("Value error, ")
                 findings.append(f"{where}: {text}" if where else text)
         # Raised out here, because the other error shows what was given: a key under the wrong name, perhaps.
-        known = ", ".join(sorted(cls.model_fields))
-        raise ConfigError(f"{'; '.join(findings)} (settings: {known})", venue=cls.venue)
+        known = f"settings: {', '.join(sorted(cls.model_fields))}"
+        if credentials:
+            known += f"; credentials: {', '.join(credentials)}"
+        raise ConfigError(f"{'; '.join(findings)} ({known})", venue=cls.venue)
+
+    @classmethod
+    def _unknown(cls, name: str, credentials: Collection[str]) -> str:
+        close = difflib.get_close_matches(name, [*credentials, *cls.model_fields], n=1)
+        meant = f"; did you mean {close[0]}?" if close else ""
+        return f"{name!r} is no setting of {cls.venue}{meant}"

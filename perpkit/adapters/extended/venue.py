@@ -96,8 +96,7 @@ class ExtendedVenue:
     """
 
     def __init__(self, context: VenueContext) -> None:
-        own = {name: value for name, value in context.settings.items() if name not in FIELDS}
-        self._settings = ExtendedSettings.load(context.environment, own)
+        self._settings = ExtendedSettings.load(context.environment, context.settings, credentials=FIELDS)
         credentials = find_credentials(context.settings, context.environ)
         self._context = context
         self._clock = context.clock

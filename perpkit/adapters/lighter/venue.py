@@ -80,8 +80,7 @@ class LighterVenue:
     """
 
     def __init__(self, context: VenueContext) -> None:
-        own = {name: value for name, value in context.settings.items() if name not in FIELDS}
-        self._settings = LighterSettings.load(context.environment, own)
+        self._settings = LighterSettings.load(context.environment, context.settings, credentials=FIELDS)
         credentials = find_credentials(context.settings, context.environ, now=context.clock.now())
         self._context = context
         self._clock = context.clock
