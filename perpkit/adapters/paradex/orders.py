@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from perpkit.adapters.paradex import decode, encode, endpoints, schema
+from perpkit.adapters.paradex import decode, decode_account, encode, endpoints, schema
 from perpkit.adapters.paradex.config import VENUE
 from perpkit.adapters.paradex.encode import Unsigned
 from perpkit.adapters.paradex.errors import BAD_TIME, closing, venue_error
@@ -324,7 +324,7 @@ class Orders:
     def _order(self, row: schema.Order, market: Market) -> Order:
         if row.market != market.symbol:
             raise DecodeError(f"order {row.id} is of {row.market}, asked was {market.symbol}", venue=VENUE)
-        order = decode.order(row, market, self._context.clock.now())
+        order = decode_account.order(row, market, self._context.clock.now())
         self._memory.remember(row.id, order.side, row.type)
         return order
 
@@ -456,7 +456,7 @@ def _canceled(ref: OrderRef, rows: Sequence[schema.CancelResult]) -> CancelResul
         if (ref.venue_order_id and row.id == ref.venue_order_id) or (
             not ref.venue_order_id and row.client_id == ref.client_order_id
         ):
-            status = decode.CANCEL_STATUSES.get(row.status)
+            status = decode_account.CANCEL_STATUSES.get(row.status)
             if status is not None:
                 return CancelResult(order=ref, status=status)
             if row.status == "NOT_FOUND":

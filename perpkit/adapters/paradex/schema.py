@@ -156,7 +156,7 @@ class MarketSummary(Struct, frozen=True, gc=False):
 class BookSide(Struct, frozen=True, gc=False):
     """
     ``{"side": "BUY", "price": "30112.22", "size": "0.04"}``: a level of the book's channel. Its numbers stay text:
-    most are the same from frame to frame, and ``decode.py`` remembers what they mean.
+    most are the same from frame to frame, and ``decode_book.py`` remembers what they mean.
     """
 
     side: str

@@ -17,7 +17,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
-from perpkit.adapters.paradex import decode, endpoints, schema, wire
+from perpkit.adapters.paradex import decode, decode_account, decode_book, endpoints, schema, wire
 from perpkit.adapters.paradex.config import VENUE
 from perpkit.adapters.paradex.endpoints import Channels
 from perpkit.adapters.paradex.errors import rpc_error
@@ -359,7 +359,7 @@ class ParadexStream:
 
     def _book(self, row: schema.OrderBookUpdate, received: datetime) -> Sequence[Event]:
         market = self._market_of(row.market)
-        return (decode.book_update(row, market, received),) if market is not None else self._unknown(row.market)
+        return (decode_book.book_update(row, market, received),) if market is not None else self._unknown(row.market)
 
     def _summary(self, row: schema.MarketSummary, received: datetime) -> Sequence[Event]:
         market = self._market_of(row.symbol)
@@ -376,7 +376,7 @@ class ParadexStream:
         market = self._market_of(row.market)
         if market is None:
             return self._unknown(row.market)
-        order = decode.order(row, market, received, is_stream=True)
+        order = decode_account.order(row, market, received, is_stream=True)
         self._orders.remember(row.id, order.side, row.type)
         return (order,)
 
@@ -384,15 +384,19 @@ class ParadexStream:
         market = self._market_of(row.market)
         if market is None:
             return self._unknown(row.market)
-        return (decode.fill(row, market, received, order_side=self._orders.side(row.order_id)),)
+        return (decode_account.fill(row, market, received, order_side=self._orders.side(row.order_id)),)
 
     def _position(self, row: schema.Position, received: datetime) -> Sequence[Event]:
         market = self._market_of(row.market)
-        return (decode.position(row, market, received),) if market is not None else self._unknown(row.market)
+        return (decode_account.position(row, market, received),) if market is not None else self._unknown(row.market)
 
     def _funding_payment(self, row: schema.FundingPayment, received: datetime) -> Sequence[Event]:
         market = self._market_of(row.market)
-        return (decode.funding_payment(row, market, received),) if market is not None else self._unknown(row.market)
+        return (
+            (decode_account.funding_payment(row, market, received),)
+            if market is not None
+            else self._unknown(row.market)
+        )
 
     def _balance_event(self, row: schema.BalanceEvent, received: datetime) -> Sequence[Event]:
         asset, total = row.settlement_asset_name, row.settlement_asset_balance_after

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final, TypeVar
 
-from perpkit.adapters.paradex import decode, encode, endpoints, schema
+from perpkit.adapters.paradex import decode, decode_account, decode_book, encode, endpoints, schema
 from perpkit.adapters.paradex.config import ENVIRONMENTS, VENUE, ParadexSettings
 from perpkit.adapters.paradex.credentials import FIELDS, find_credentials
 from perpkit.adapters.paradex.memory import Balances, OrderMemory
@@ -193,7 +193,7 @@ class ParadexVenue:
     async def fetch_order_book(self, market: Market, depth: int | None) -> BookSnapshot:
         """Return the book, best levels first."""
         row = await self._rest.get_orderbook(market.symbol, depth)
-        book = decode.order_book(row, market, self._clock.now())
+        book = decode_book.order_book(row, market, self._clock.now())
         if depth is None:
             return book
         return book.replace(bids=book.bids[:depth], asks=book.asks[:depth])
@@ -294,7 +294,7 @@ class ParadexVenue:
             query: dict[str, ParamValue] = {"market": each.symbol, **encode.window(since, until)}
             rows = await self._rest.get_funding_payments(query, limit=limit, since=_start(since))
             now = self._clock.now()
-            found += [decode.funding_payment(row, each, now) for row in rows]
+            found += [decode_account.funding_payment(row, each, now) for row in rows]
         payments = in_order(found, since, until, lambda payment: payment.payment_id)
         return payments[-limit:] if limit is not None else payments
 
@@ -311,7 +311,7 @@ class ParadexVenue:
     @hookimpl
     async def fetch_account(self) -> AccountSummary:
         """Return equity, free collateral and margins."""
-        return decode.account(await self._rest.get_account(), self._clock.now())
+        return decode_account.account(await self._rest.get_account(), self._clock.now())
 
     @hookimpl
     async def fetch_balances(self) -> list[Balance]:
@@ -319,7 +319,7 @@ class ParadexVenue:
         rows = await self._rest.get_balance()
         summary = await self._rest.get_account() if rows else None
         now = self._clock.now()
-        balances = [decode.balance(row, summary, now) for row in rows]
+        balances = [decode_account.balance(row, summary, now) for row in rows]
         self._balances.learn(balances)
         return balances
 
@@ -329,7 +329,8 @@ class ParadexVenue:
         rows = [row for row in await self._rest.get_positions() if row.status != "CLOSED"]
         now = self._clock.now()
         positions = [
-            decode.position(row, market, now) for row, market in await self._with_markets(rows, lambda row: row.market)
+            decode_account.position(row, market, now)
+            for row, market in await self._with_markets(rows, lambda row: row.market)
         ]
         return [position for position in positions if position.size]
 
@@ -340,12 +341,12 @@ class ParadexVenue:
         # Isolated accounts stand beside the main one and have no say in its fees.
         own = next((row for row in accounts if not row.isolated_market), None)
         listed = list(markets) if markets is not None else list(self._context.markets.all.values())
-        return [decode.trading_fees(market, own.fees if own is not None else None) for market in listed]
+        return [decode_account.trading_fees(market, own.fees if own is not None else None) for market in listed]
 
     @hookimpl
     async def fetch_leverage(self, market: Market) -> LeverageSetting:
         """Return the account's setting for a market."""
-        return decode.leverage(await self._margin_entry(market), market)
+        return decode_account.leverage(await self._margin_entry(market), market)
 
     @hookimpl
     async def set_leverage(self, market: Market, leverage: Decimal) -> LeverageSetting:
@@ -356,13 +357,13 @@ class ParadexVenue:
         if market.max_leverage is not None and leverage > market.max_leverage:
             msg = f"leverage {leverage} is above the most that {market.id} allows, {market.max_leverage}"
             raise ConfigError(msg, venue=VENUE, operation="set_leverage")
-        current = decode.leverage(await self._margin_entry(market), market)
+        current = decode_account.leverage(await self._margin_entry(market), market)
         return await self._set_margin(market, int(leverage), current.margin_mode)
 
     @hookimpl
     async def set_margin_mode(self, market: Market, mode: MarginMode) -> LeverageSetting:
         """Set cross or isolated and keep the leverage."""
-        current = decode.leverage(await self._margin_entry(market), market)
+        current = decode_account.leverage(await self._margin_entry(market), market)
         return await self._set_margin(market, int(current.leverage), mode)
 
     async def _margin_entry(self, market: Market) -> schema.MarginEntry:
@@ -376,7 +377,7 @@ class ParadexVenue:
     async def _set_margin(self, market: Market, leverage: int, mode: MarginMode) -> LeverageSetting:
         body = {"leverage": leverage, "margin_type": _MARGIN_TYPES[mode]}
         update = await self._rest.post_account_margin(market.symbol, body)
-        return decode.leverage(update, market)
+        return decode_account.leverage(update, market)
 
     # Orders
 
@@ -438,7 +439,7 @@ class ParadexVenue:
         rows = await self._rest.get_fills(query, limit=limit, since=_start(since))
         now = self._clock.now()
         fills = [
-            decode.fill(row, listed, now, order_side=self._memory.side(row.order_id))
+            decode_account.fill(row, listed, now, order_side=self._memory.side(row.order_id))
             for row, listed in await self._with_markets(rows, lambda row: row.market)
         ]
         return in_order(fills, since, until, lambda each: each.fill_id)

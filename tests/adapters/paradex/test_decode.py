@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from perpkit.adapters.paradex import decode, schema, wire
+from perpkit.adapters.paradex import decode, decode_account, decode_book, schema, wire
 from perpkit.core.errors import DecodeError, RejectReason
 from perpkit.core.models import (
     BookDelta,
@@ -154,10 +154,10 @@ def test_fees_are_the_market_s_own_and_else_the_account_s():
     """A market without fees of its own takes the account's rate; neither is an error, not a zero."""
     own = make_market(maker_fee=Decimal("-0.00005"), taker_fee=Decimal("0.0003"))
     account = schema.AccountFees(maker_rate="0.0001", taker_rate="0.0004")
-    assert decode.trading_fees(own, account).taker == Decimal("0.0003")
-    assert decode.trading_fees(MARKET, account).maker == Decimal("0.0001")
+    assert decode_account.trading_fees(own, account).taker == Decimal("0.0003")
+    assert decode_account.trading_fees(MARKET, account).maker == Decimal("0.0001")
     with pytest.raises(DecodeError, match="neither the market nor the account"):
-        decode.trading_fees(MARKET, None)
+        decode_account.trading_fees(MARKET, None)
 
 
 # Prices
@@ -186,7 +186,9 @@ def test_a_price_that_is_not_there_is_none_and_never_zero():
 
 def test_a_recorded_book_is_sorted_best_first(recorded):
     """Twenty bids and three asks, pairs of price and size."""
-    book = decode.order_book(wire.read(schema.OrderBook, json.dumps(recorded["fetchOrderBook"]), what="b"), MARKET, NOW)
+    book = decode_book.order_book(
+        wire.read(schema.OrderBook, json.dumps(recorded["fetchOrderBook"]), what="b"), MARKET, NOW
+    )
     assert (len(book.bids), len(book.asks)) == (20, 3)
     assert book.bids[0] == (Decimal(66810), Decimal("0.078"))
     assert book.asks[0] == (Decimal("67643.2"), Decimal("3.734"))
@@ -203,7 +205,7 @@ def update(kind, seq_no=5, **levels):
 def test_a_snapshot_frame_is_a_whole_book():
     """Whatever order its levels come in; a size of zero is no level."""
     row = update("s", inserts=[("SELL", "102", "1"), ("BUY", "99", "2"), ("SELL", "101", "3"), ("BUY", "98", "0")])
-    book = decode.book_update(row, MARKET, NOW)
+    book = decode_book.book_update(row, MARKET, NOW)
     assert isinstance(book, BookSnapshot)
     assert book.asks == ((101, 3), (102, 1))
     assert book.bids == ((99, 2),)
@@ -213,7 +215,7 @@ def test_a_snapshot_frame_is_a_whole_book():
 def test_a_change_names_its_predecessor_and_deletes_by_zero():
     """The deltas feed counts by one; sizes are what stands now."""
     row = update("d", inserts=[("BUY", "99", "2")], updates=[("SELL", "101", "3")], deletes=[("BUY", "98", "7")])
-    delta = decode.book_update(row, MARKET, NOW)
+    delta = decode_book.book_update(row, MARKET, NOW)
     assert isinstance(delta, BookDelta)
     assert delta.bids == ((99, 2), (98, 0))
     assert delta.asks == ((101, 3),)
@@ -223,9 +225,9 @@ def test_a_change_names_its_predecessor_and_deletes_by_zero():
 def test_empty_and_missing_lists_are_an_empty_book():
     """Null arrays come too."""
     row = read(schema.OrderBook, market="BTC-USD-PERP", seq_no=1, last_updated_at=1, asks=None, bids=[])
-    assert (decode.order_book(row, MARKET, NOW).bids, decode.order_book(row, MARKET, NOW).asks) == ((), ())
+    assert (decode_book.order_book(row, MARKET, NOW).bids, decode_book.order_book(row, MARKET, NOW).asks) == ((), ())
     frame = read(schema.OrderBookUpdate, market="B", seq_no=1, last_updated_at=1, update_type="s", inserts=None)
-    assert decode.book_update(frame, MARKET, NOW).bids == ()
+    assert decode_book.book_update(frame, MARKET, NOW).bids == ()
 
 
 book_rows = st.tuples(
@@ -240,13 +242,13 @@ book_rows = st.tuples(
 def test_a_level_reads_the_same_whatever_was_read_before(frames, most):
     """What is remembered of a price never stands for another size, nor another spelling, nor the other side."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(decode, "_levels", decode._Levels(most))
+        patch.setattr(decode_book, "_levels", decode_book._Levels(most))
         for rows in frames:
-            delta = decode.book_update(update("d", updates=rows), MARKET, NOW)
+            delta = decode_book.book_update(update("d", updates=rows), MARKET, NOW)
             for ours, word in ((delta.bids, "BUY"), (delta.asks, "SELL")):
                 read = [(Decimal(price).as_tuple(), Decimal(size).as_tuple()) for s, price, size in rows if s == word]
                 assert [(price.as_tuple(), size.as_tuple()) for price, size in ours] == read
-            assert len(decode._levels.last_at) <= most
+            assert len(decode_book._levels.last_at) <= most
 
 
 @settings(max_examples=200, deadline=None)
@@ -254,9 +256,9 @@ def test_a_level_reads_the_same_whatever_was_read_before(frames, most):
 def test_a_whole_book_is_sorted_and_without_empty_levels_whatever_was_read_before(frames):
     """A level of no size is none, the first time that it comes and when it is remembered."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(decode, "_levels", decode._Levels())
+        patch.setattr(decode_book, "_levels", decode_book._Levels())
         for rows in frames:
-            book = decode.book_update(update("s", inserts=rows), MARKET, NOW)
+            book = decode_book.book_update(update("s", inserts=rows), MARKET, NOW)
             for ours, word in ((book.bids, "BUY"), (book.asks, "SELL")):
                 read = [(Decimal(price), Decimal(size)) for s, price, size in rows if s == word and Decimal(size)]
                 assert list(ours) == sorted(read, key=lambda level: level[0], reverse=word == "BUY")
@@ -278,7 +280,7 @@ def test_a_whole_book_is_sorted_and_without_empty_levels_whatever_was_read_befor
 def test_a_book_that_can_t_be_read_is_an_error(row):
     """A level without a side or a number has no place in a book."""
     with pytest.raises(DecodeError):
-        decode.book_update(row, MARKET, NOW)
+        decode_book.book_update(row, MARKET, NOW)
 
 
 @pytest.mark.parametrize("kind", ["s", "d"])
@@ -288,11 +290,11 @@ def test_a_level_that_can_t_be_is_an_error_and_no_level_to_leave_out(kind, price
     good = update(kind, inserts=[("BUY", "7.25", "2")])
     for _ in range(2):
         with pytest.raises(DecodeError, match=f"a level of {size} at {price} can't be"):
-            decode.book_update(update(kind, inserts=[("BUY", price, size)]), MARKET, NOW)
-        assert decode.book_update(good, MARKET, NOW).bids == ((Decimal("7.25"), 2),)
+            decode_book.book_update(update(kind, inserts=[("BUY", price, size)]), MARKET, NOW)
+        assert decode_book.book_update(good, MARKET, NOW).bids == ((Decimal("7.25"), 2),)
     fields = {"market": "BTC-USD-PERP", "seq_no": 1, "last_updated_at": 1}
     with pytest.raises(DecodeError, match=f"book of .* a level of {size} at {price} can't be"):
-        decode.order_book(read(schema.OrderBook, **fields, asks=[[price, size]], bids=[]), MARKET, NOW)
+        decode_book.order_book(read(schema.OrderBook, **fields, asks=[[price, size]], bids=[]), MARKET, NOW)
 
 
 def test_a_trade_of_the_contract_s_example():
@@ -380,7 +382,7 @@ def test_an_observation_brings_its_own_period(hours, period):
 def test_a_payment_is_from_the_account_s_view():
     """Positive is received, in the settlement asset."""
     row = read(schema.FundingPayment, id="7", market="BTC-USD-PERP", payment="-34.4490622", created_at=1)
-    payment = decode.funding_payment(row, MARKET, NOW)
+    payment = decode_account.funding_payment(row, MARKET, NOW)
     assert (payment.payment_id, payment.amount, payment.asset) == ("7", Decimal("-34.4490622"), "USDC")
 
 
@@ -404,7 +406,7 @@ def account_row(**changes):
 
 def test_the_margin_summary_of_the_contract_s_example():
     """Equity is the account value, which holds the unrealized PnL once."""
-    summary = decode.account(account_row(), NOW)
+    summary = decode_account.account(account_row(), NOW)
     assert (summary.equity, summary.free_collateral) == (Decimal("136285.06918911"), Decimal("73276.47229774"))
     assert (summary.initial_margin, summary.maintenance_margin) == (
         Decimal("63008.59689218"),
@@ -416,12 +418,12 @@ def test_the_margin_summary_of_the_contract_s_example():
 def test_a_balance_is_settled_and_only_the_settlement_asset_has_something_free(recorded):
     """The recorded answer has its times as strings."""
     row = wire.read(schema.Results[schema.Balance], json.dumps(recorded["fetchBalance"]), what="b").results[0]
-    balance = decode.balance(row, account_row(), NOW)
+    balance = decode_account.balance(row, account_row(), NOW)
     assert (balance.asset, balance.total) == ("USDC", Decimal("78.544"))
     assert balance.available == Decimal("73276.47229774")
     assert balance.ts_venue == datetime(2024, 7, 24, 13, 39, 43, 887_000, tzinfo=UTC)
-    assert decode.balance(row, account_row(settlement_asset="DIME"), NOW).available is None
-    assert decode.balance(row, None, NOW).available is None
+    assert decode_account.balance(row, account_row(settlement_asset="DIME"), NOW).available is None
+    assert decode_account.balance(row, None, NOW).available is None
 
 
 def position_row(**changes):
@@ -445,7 +447,7 @@ def position_row(**changes):
 
 def test_funding_is_taken_out_of_a_position_s_pnl():
     """-123.23 with 12.234 of funding in it is -135.464 from price; realized likewise."""
-    position = decode.position(position_row(), MARKET, NOW)
+    position = decode_account.position(position_row(), MARKET, NOW)
     assert (position.size, position.side) == (Decimal("-0.345"), "short")
     assert (position.unrealized_pnl, position.accrued_funding) == (Decimal("-135.464"), Decimal("12.234"))
     assert position.realized_pnl == Decimal("-103.5")
@@ -459,9 +461,9 @@ def test_funding_is_taken_out_of_a_position_s_pnl():
 
 def test_a_closed_position_is_flat_whatever_else_the_row_says():
     """The stream reports it once, with size 0."""
-    position = decode.position(position_row(status="CLOSED", size="0"), MARKET, NOW)
+    position = decode_account.position(position_row(status="CLOSED", size="0"), MARKET, NOW)
     assert (position.size, position.entry_price, position.liquidation_price) == (0, None, None)
-    assert decode.position(position_row(status="CLOSED"), MARKET, NOW).size == 0
+    assert decode_account.position(position_row(status="CLOSED"), MARKET, NOW).size == 0
 
 
 @pytest.mark.parametrize(
@@ -471,13 +473,13 @@ def test_a_closed_position_is_flat_whatever_else_the_row_says():
 def test_a_position_that_contradicts_itself_is_an_error(changes):
     """A sign taken wrong doubles a position instead of closing it."""
     with pytest.raises(DecodeError, match="position BTC-USD-PERP"):
-        decode.position(position_row(**changes), MARKET, NOW)
+        decode_account.position(position_row(**changes), MARKET, NOW)
 
 
 @pytest.mark.parametrize("blank", ["", "0"])
 def test_an_unreachable_liquidation_price_is_none(blank):
     """Blank or zero: there is none."""
-    assert decode.position(position_row(liquidation_price=blank), MARKET, NOW).liquidation_price is None
+    assert decode_account.position(position_row(liquidation_price=blank), MARKET, NOW).liquidation_price is None
 
 
 def test_leverage_is_the_account_s_setting():
@@ -488,13 +490,13 @@ def test_leverage_is_the_account_s_setting():
     isolated = read(
         schema.MarginEntry, market="BTC-USD-PERP", leverage=10, margin_type="ISOLATED", isolated_margin_leverage=5
     )
-    assert (decode.leverage(cross, MARKET).leverage, decode.leverage(cross, MARKET).margin_mode) == (
+    assert (decode_account.leverage(cross, MARKET).leverage, decode_account.leverage(cross, MARKET).margin_mode) == (
         10,
         MarginMode.CROSS,
     )
-    assert decode.leverage(isolated, MARKET).leverage == 5
+    assert decode_account.leverage(isolated, MARKET).leverage == 5
     with pytest.raises(DecodeError, match="margin_type"):
-        decode.leverage(read(schema.MarginEntry, market="B", leverage=1, margin_type="MIXED"), MARKET)
+        decode_account.leverage(read(schema.MarginEntry, market="B", leverage=1, margin_type="MIXED"), MARKET)
 
 
 # Orders
@@ -526,7 +528,7 @@ def order_row(**changes):
 def test_a_recorded_order_is_a_rejection(recorded):
     """Times and sequence as strings, blanks for what is not there; the size was below the minimum."""
     row = wire.read(schema.Page[schema.Order], json.dumps(recorded["fetchOrders"]), what="orders").results[0]
-    order = decode.order(row, make_market("SOL-USD-PERP"), NOW)
+    order = decode_account.order(row, make_market("SOL-USD-PERP"), NOW)
     assert (order.status, order.reject_reason) == (OrderStatus.REJECTED, RejectReason.INVALID_ORDER)
     assert order.status_message == "ORDER_SIZE_BELOW_MIN"
     assert (order.venue_order_id, order.client_order_id) == ("1721903808500201709220290000", None)
@@ -563,14 +565,14 @@ def test_a_recorded_order_is_a_rejection(recorded):
 )
 def test_the_venue_s_four_words_become_what_they_mean(changes, status, reason):
     """CLOSED says nothing by itself: what remains and why tells."""
-    order = decode.order(order_row(**changes), MARKET, NOW)
+    order = decode_account.order(order_row(**changes), MARKET, NOW)
     assert (order.status, order.reject_reason) == (status, reason)
 
 
 def test_a_partial_fill_that_is_canceled_keeps_the_fill():
     """0.05 ordered, 0.02 left: 0.03 is done, at the average price."""
     row = order_row(status="CLOSED", cancel_reason="USER_CANCELED", remaining_size="0.02", avg_fill_price="25999.5")
-    order = decode.order(row, MARKET, NOW)
+    order = decode_account.order(row, MARKET, NOW)
     assert (order.status, order.filled_size, order.average_price) == (
         OrderStatus.CANCELED,
         Decimal("0.03"),
@@ -580,12 +582,12 @@ def test_a_partial_fill_that_is_canceled_keeps_the_fill():
 
 def test_every_status_side_and_type_of_the_contract_is_read():
     """The maps are total over the contract's enums, and hold nothing else."""
-    assert set(decode.ORDER_TYPES) == set(CONTRACT["responses.OrderType"]["enum"])
+    assert set(decode_account.ORDER_TYPES) == set(CONTRACT["responses.OrderType"]["enum"])
     assert set(decode.SIDES) == set(CONTRACT["responses.OrderSide"]["enum"])
     assert set(decode.FILL_KINDS) == set(CONTRACT["responses.FillType"]["enum"])
     assert set(decode.VENUE_STATUSES) == set(CONTRACT["responses.SystemStatus"]["enum"])
     for status in CONTRACT["responses.OrderStatus"]["enum"]:
-        assert decode.order(order_row(status=status), MARKET, NOW).status in OrderStatus
+        assert decode_account.order(order_row(status=status), MARKET, NOW).status in OrderStatus
 
 
 @pytest.mark.parametrize(
@@ -604,8 +606,10 @@ def test_an_order_that_is_not_in_the_contract_fails_loudly(changes):
     """A guess here would be traded on."""
     with pytest.raises(DecodeError, match="order 123456"):
         if changes.get("status") == "":
-            decode.order(schema.Order("123456", "B", "BUY", "LIMIT", Decimal(1), Decimal(1), "", "GTC"), MARKET, NOW)
-        decode.order(order_row(**changes), MARKET, NOW)
+            decode_account.order(
+                schema.Order("123456", "B", "BUY", "LIMIT", Decimal(1), Decimal(1), "", "GTC"), MARKET, NOW
+            )
+        decode_account.order(order_row(**changes), MARKET, NOW)
 
 
 @pytest.mark.parametrize(
@@ -620,28 +624,28 @@ def test_an_order_that_is_not_in_the_contract_fails_loudly(changes):
 def test_an_order_s_error_names_order_and_field(changes, message):
     """The words are put together only then; what the venue sends can't disturb them."""
     with pytest.raises(DecodeError) as caught:
-        decode.order(order_row(id="100%s", **changes), MARKET, NOW)
+        decode_account.order(order_row(id="100%s", **changes), MARKET, NOW)
     assert caught.value.message == message
 
 
 def test_instructions_and_flags_become_fields():
     """Post-only and reduce-only are no times in force."""
-    post = decode.order(order_row(instruction="POST_ONLY", flags=["REDUCE_ONLY"]), MARKET, NOW)
+    post = decode_account.order(order_row(instruction="POST_ONLY", flags=["REDUCE_ONLY"]), MARKET, NOW)
     assert (post.time_in_force, post.post_only, post.reduce_only) == (TimeInForce.GTC, True, True)
-    ioc = decode.order(order_row(instruction="IOC", flags=None), MARKET, NOW)
+    ioc = decode_account.order(order_row(instruction="IOC", flags=None), MARKET, NOW)
     assert (ioc.time_in_force, ioc.post_only, ioc.reduce_only) == (TimeInForce.IOC, False, False)
 
 
 def test_a_market_order_has_no_price_and_a_stop_its_trigger():
     """'0' stands for none on the wire."""
-    order = decode.order(order_row(type="STOP_LOSS_MARKET", price="0", trigger_price="25000"), MARKET, NOW)
+    order = decode_account.order(order_row(type="STOP_LOSS_MARKET", price="0", trigger_price="25000"), MARKET, NOW)
     assert (order.type, order.price, order.trigger_price) == (OrderType.STOP_MARKET, None, Decimal(25000))
 
 
 def test_only_a_stream_s_number_orders_updates():
     """REST answers are numbered independently of the stream's (OpenAPI, OrderResp.seq_no)."""
-    assert decode.order(order_row(), MARKET, NOW, is_stream=True).sequence == 1681471234972000000
-    assert decode.order(order_row(), MARKET, NOW).sequence is None
+    assert decode_account.order(order_row(), MARKET, NOW, is_stream=True).sequence == 1681471234972000000
+    assert decode_account.order(order_row(), MARKET, NOW).sequence is None
 
 
 # Fills
@@ -678,18 +682,18 @@ def fill_row(**changes):
 )
 def test_our_own_side_follows_from_the_taker_s(taker, liquidity, ours):
     """As maker we are on the other side of the one the venue gives."""
-    assert decode.fill(fill_row(side=taker, liquidity=liquidity), MARKET, NOW).side is ours
+    assert decode_account.fill(fill_row(side=taker, liquidity=liquidity), MARKET, NOW).side is ours
 
 
 def test_the_order_s_own_side_decides_where_it_is_known():
     """Should the venue ever send the account's side instead, a known order is still read right."""
-    fill = decode.fill(fill_row(side="SELL", liquidity="MAKER"), MARKET, NOW, order_side=Side.SELL)
+    fill = decode_account.fill(fill_row(side="SELL", liquidity="MAKER"), MARKET, NOW, order_side=Side.SELL)
     assert fill.side is Side.SELL
 
 
 def test_a_fill_of_the_contract_s_example():
     """Fee, rebate, liquidity, and what it realized."""
-    fill = decode.fill(fill_row(), MARKET, NOW)
+    fill = decode_account.fill(fill_row(), MARKET, NOW)
     assert (fill.fill_id, fill.venue_order_id, fill.client_order_id) == (
         "8615262148007718462",
         "1681462103821101699438490000",
@@ -703,7 +707,7 @@ def test_a_fill_of_the_contract_s_example():
     )
     assert (fill.liquidity, fill.kind) == (Liquidity.TAKER, FillKind.TRADE)
     assert (fill.realized_pnl, fill.realized_funding) == (Decimal("7.56"), Decimal("-0.01"))
-    rebate = decode.fill(fill_row(fee="-1.2", fee_currency="DIME"), MARKET, NOW)
+    rebate = decode_account.fill(fill_row(fee="-1.2", fee_currency="DIME"), MARKET, NOW)
     assert (rebate.fee, rebate.fee_asset) == (Decimal("-1.2"), "DIME")
 
 
@@ -719,9 +723,9 @@ def test_a_fill_of_the_contract_s_example():
 )
 def test_the_kind_of_a_fill_is_typed_and_keeps_ids_apart(word, kind):
     """Ids are unique within a kind only, so two kinds with one number are two fills."""
-    fill = decode.fill(fill_row(fill_type=word), MARKET, NOW)
+    fill = decode_account.fill(fill_row(fill_type=word), MARKET, NOW)
     assert fill.kind is kind
-    plain = decode.fill(fill_row(), MARKET, NOW).fill_id
+    plain = decode_account.fill(fill_row(), MARKET, NOW).fill_id
     assert (fill.fill_id == plain) == (word == "FILL")
 
 
@@ -729,7 +733,7 @@ def test_an_unknown_kind_of_fill_informs_and_does_not_fail(caplog):
     """The fill counts; the word is logged once."""
     with caplog.at_level(logging.WARNING):
         for _ in range(2):
-            assert decode.fill(fill_row(fill_type="SPLIT_TRANSFER"), MARKET, NOW).kind is FillKind.OTHER
+            assert decode_account.fill(fill_row(fill_type="SPLIT_TRANSFER"), MARKET, NOW).kind is FillKind.OTHER
     assert [record.getMessage().count("SPLIT_TRANSFER") for record in caplog.records] == [1]
 
 
@@ -737,7 +741,7 @@ def test_an_unknown_kind_of_fill_informs_and_does_not_fail(caplog):
 def test_a_fill_that_can_t_be_read_is_an_error(changes):
     """Money moved; a guess is worse than a stop."""
     with pytest.raises(DecodeError):
-        decode.fill(fill_row(**changes), MARKET, NOW)
+        decode_account.fill(fill_row(**changes), MARKET, NOW)
 
 
 # The system

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import pytest
 
-from perpkit.adapters.paradex import decode, schema, wire
+from perpkit.adapters.paradex import decode, decode_account, decode_book, schema, wire
 from perpkit.core.errors import DecodeError, RejectReason
 from perpkit.core.models import (
     FillKind,
@@ -167,7 +167,7 @@ def test_a_market_that_can_t_be_names_the_field():
 def test_each_of_the_two_fees_is_the_market_s_before_the_account_s(own, account, expected):
     """A market's own fee of zero is a fee."""
     listed = make_market(**{name: Decimal(value) for name, value in own.items()})
-    fees = decode.trading_fees(listed, schema.AccountFees(**account) if account is not None else None)
+    fees = decode_account.trading_fees(listed, schema.AccountFees(**account) if account is not None else None)
     assert told(fees) == {"market_id": listed.id, "maker": Decimal(expected[0]), "taker": Decimal(expected[1])}
 
 
@@ -175,7 +175,7 @@ def test_each_of_the_two_fees_is_the_market_s_before_the_account_s(own, account,
 def test_half_of_the_fees_is_not_enough(rates):
     """A fee that nobody names is an error, not zero."""
     with pytest.raises(DecodeError, match="neither the market nor the account names them"):
-        decode.trading_fees(MARKET, schema.AccountFees(**rates))
+        decode_account.trading_fees(MARKET, schema.AccountFees(**rates))
 
 
 # Prices
@@ -242,7 +242,7 @@ def test_a_rest_book_has_its_moment_and_both_sides():
         bids=[["98", "1"], ["99", "2"]],
         asks=[["102", "3"], ["101", "4"], ["103", "0"]],
     )
-    assert told(decode.order_book(row, MARKET, NOW)) == {
+    assert told(decode_book.order_book(row, MARKET, NOW)) == {
         "market_id": "BTC-USD-PERP@paradex",
         "bids": ((99, 2), (98, 1)),
         "asks": ((101, 4), (102, 3)),
@@ -252,7 +252,7 @@ def test_a_rest_book_has_its_moment_and_both_sides():
         "ts_received": NOW,
     }
     empty = read(schema.OrderBook, market="BTC-USD-PERP", seq_no=9, last_updated_at=0, bids=None, asks=None)
-    book = decode.order_book(empty, MARKET, NOW)
+    book = decode_book.order_book(empty, MARKET, NOW)
     assert (book.bids, book.asks, book.ts_venue) == ((), (), None)
 
 
@@ -275,7 +275,7 @@ def test_a_snapshot_of_the_stream_has_its_moment_and_both_sides():
             level("SELL", "101", "4"),
         ],
     )
-    assert told(decode.book_update(row, MARKET, NOW)) == {
+    assert told(decode_book.book_update(row, MARKET, NOW)) == {
         "market_id": "BTC-USD-PERP@paradex",
         "bids": ((99, 2), (98, 1)),
         "asks": ((101, 4), (102, 3)),
@@ -297,7 +297,7 @@ def test_a_change_of_the_stream_has_its_moment_and_deletes_on_both_sides():
         inserts=[level("BUY", "98", "1")],
         deletes=[level("BUY", "97", "5"), level("SELL", "104", "6")],
     )
-    assert told(decode.book_update(row, MARKET, NOW)) == {
+    assert told(decode_book.book_update(row, MARKET, NOW)) == {
         "market_id": "BTC-USD-PERP@paradex",
         "bids": ((98, 1), (97, 0)),
         "asks": ((104, 0),),
@@ -312,7 +312,7 @@ def test_a_change_without_lists_changes_nothing():
     """Null arrays come, and the number still counts."""
     fields = {"market": "BTC-USD-PERP", "seq_no": 9, "last_updated_at": AT, "update_type": "d"}
     row = read(schema.OrderBookUpdate, **fields, inserts=None, updates=None, deletes=None)
-    delta = decode.book_update(row, MARKET, NOW)
+    delta = decode_book.book_update(row, MARKET, NOW)
     assert (delta.bids, delta.asks, delta.previous_sequence, delta.sequence) == ((), (), 8, 9)
 
 
@@ -326,15 +326,15 @@ def test_a_level_that_is_no_number_is_an_error_that_shows_it(price, size, named)
     bad = schema.OrderBookUpdate(**fields, inserts=[schema.BookSide("BUY", price, size)])
     for _ in range(2):
         with pytest.raises(DecodeError, match=rf"^paradex: a number: '{named}' is not a"):
-            decode.book_update(bad, MARKET, NOW)
-        assert decode.book_update(good, MARKET, NOW).bids == ((1, 2),)
+            decode_book.book_update(bad, MARKET, NOW)
+        assert decode_book.book_update(good, MARKET, NOW).bids == ((1, 2),)
 
 
 def test_deletes_of_a_snapshot_mean_nothing():
     """All of a snapshot is in its inserts."""
     fields = {"market": "BTC-USD-PERP", "seq_no": 9, "last_updated_at": AT, "update_type": "s"}
     row = read(schema.OrderBookUpdate, **fields, inserts=[level("BUY", "98", "1")], deletes=[level("?", "98", "1")])
-    assert decode.book_update(row, MARKET, NOW).bids == ((98, 1),)
+    assert decode_book.book_update(row, MARKET, NOW).bids == ((98, 1),)
 
 
 TRADE = {
@@ -377,7 +377,7 @@ def test_a_trade_has_every_field_and_an_id_of_its_kind(word, kind, trade_id):
 def test_a_trade_or_fill_without_a_kind_keeps_its_plain_id():
     """A blank kind is no part of an id."""
     assert decode.trade(read(schema.Trade, **{**TRADE, "trade_type": ""}), MARKET, NOW).trade_id == "12345643"
-    assert decode.fill(read(schema.Fill, **{**FILL, "fill_type": ""}), MARKET, NOW).fill_id == "861"
+    assert decode_account.fill(read(schema.Fill, **{**FILL, "fill_type": ""}), MARKET, NOW).fill_id == "861"
 
 
 @pytest.mark.parametrize(
@@ -489,7 +489,7 @@ def test_an_observation_with_a_number_that_is_none_is_an_error(name):
 def test_a_funding_payment_has_every_field():
     """In the market's settlement asset."""
     row = read(schema.FundingPayment, id="7", market="BTC-USD-PERP", payment="-34.4", created_at=AT, index="-2819.5")
-    assert told(decode.funding_payment(row, MARKET, NOW)) == {
+    assert told(decode_account.funding_payment(row, MARKET, NOW)) == {
         "payment_id": "7",
         "market_id": "BTC-USD-PERP@paradex",
         "amount": Decimal("-34.4"),
@@ -518,7 +518,7 @@ def summary_of(**changes):
 
 def test_an_account_has_every_field():
     """The equity is the account value; what is free may be less than nothing."""
-    assert told(decode.account(summary_of(), NOW)) == {
+    assert told(decode_account.account(summary_of(), NOW)) == {
         "account_id": "0x49",
         "asset": "USDC",
         "equity": Decimal(105),
@@ -528,13 +528,13 @@ def test_an_account_has_every_field():
         "ts_venue": MOMENT,
         "ts_received": NOW,
     }
-    assert decode.account(summary_of(updated_at=0), NOW).ts_venue is None
+    assert decode_account.account(summary_of(updated_at=0), NOW).ts_venue is None
 
 
 def test_a_balance_has_every_field():
     """What is free is the margin summary's, for the settlement asset."""
     row = read(schema.Balance, token="USDC", size="78.5", last_updated_at=AT)
-    assert told(decode.balance(row, summary_of(), NOW)) == {
+    assert told(decode_account.balance(row, summary_of(), NOW)) == {
         "asset": "USDC",
         "total": Decimal("78.5"),
         "available": Decimal(-7),
@@ -559,7 +559,7 @@ def position_of(**changes):
         "seq_no": 1681471234972000000,
         "last_updated_at": AT,
     }
-    return decode.position(read(schema.Position, **{**fields, **changes}), MARKET, NOW)
+    return decode_account.position(read(schema.Position, **{**fields, **changes}), MARKET, NOW)
 
 
 def test_a_position_has_every_field():
@@ -629,7 +629,7 @@ def test_a_sign_and_a_side_that_contradict_each_other_are_an_error(size, side):
 )
 def test_a_leverage_has_every_field(row, leverage, mode):
     """The account's setting, with the market's own bound."""
-    assert told(decode.leverage(row, MARKET)) == {
+    assert told(decode_account.leverage(row, MARKET)) == {
         "market_id": "BTC-USD-PERP@paradex",
         "leverage": Decimal(leverage),
         "margin_mode": mode,
@@ -662,7 +662,7 @@ ORDER = {
 
 
 def order_of(is_stream=True, **changes):
-    return decode.order(read(schema.Order, **{**ORDER, **changes}), MARKET, NOW, is_stream=is_stream)
+    return decode_account.order(read(schema.Order, **{**ORDER, **changes}), MARKET, NOW, is_stream=is_stream)
 
 
 def test_an_order_has_every_field():
@@ -733,7 +733,7 @@ def test_each_type_of_order_is_read_as_what_it_is(word, type_, has_price):
 def test_an_order_without_an_id_is_an_error():
     """Nobody could cancel it."""
     with pytest.raises(DecodeError, match=r"^paradex: an order: its id is empty$"):
-        decode.order(schema.Order("", "B", "BUY", "LIMIT", Decimal(1), Decimal(1), "OPEN", "GTC"), MARKET, NOW)
+        decode_account.order(schema.Order("", "B", "BUY", "LIMIT", Decimal(1), Decimal(1), "OPEN", "GTC"), MARKET, NOW)
 
 
 @pytest.mark.parametrize(("size", "left"), [("NaN", "1"), ("1", "NaN"), ("Infinity", "1"), ("1", "-Infinity")])
@@ -741,7 +741,7 @@ def test_an_order_with_a_size_that_is_none_is_an_error_that_names_it(size, left)
     """The stream's fast way leaves the look at numbers to decoding."""
     row = schema.Order("77", "B", "BUY", "LIMIT", Decimal(size), Decimal(left), "OPEN", "GTC")
     with pytest.raises(DecodeError, match=r"^paradex: order 77: .* is not a finite number"):
-        decode.order(row, MARKET, NOW)
+        decode_account.order(row, MARKET, NOW)
 
 
 @pytest.mark.parametrize(("size", "left"), [("1", "1.1"), ("1", "-0.1"), ("-1", "-1")])
@@ -749,7 +749,7 @@ def test_an_order_whose_sizes_contradict_each_other_is_an_error(size, left):
     """Neither what is filled nor what is left can be less than nothing."""
     row = schema.Order("77", "B", "BUY", "LIMIT", Decimal(size), Decimal(left), "OPEN", "GTC")
     with pytest.raises(DecodeError, match=rf"^paradex: order 77: remaining_size {left} does not fit size {size}"):
-        decode.order(row, MARKET, NOW)
+        decode_account.order(row, MARKET, NOW)
 
 
 @pytest.mark.parametrize(
@@ -787,7 +787,7 @@ FILL = {
 
 def test_a_fill_has_every_field():
     """The taker bought, so we, the maker, sold; the rebate is a negative fee."""
-    assert told(decode.fill(read(schema.Fill, **FILL), MARKET, NOW)) == {
+    assert told(decode_account.fill(read(schema.Fill, **FILL), MARKET, NOW)) == {
         "fill_id": "LIQUIDATION:861",
         "market_id": "BTC-USD-PERP@paradex",
         "venue_order_id": "168",
@@ -809,7 +809,7 @@ def test_a_fill_has_every_field():
 def test_what_a_fill_does_not_tell_is_none_and_its_fee_nothing():
     """A blank fee is none paid, in the settlement asset; a blank order is none, as of a settled market."""
     blanks = dict.fromkeys(("order_id", "client_id", "fee", "fee_currency", "liquidity", "realized_pnl"), "")
-    fill = decode.fill(read(schema.Fill, **{**FILL, **blanks, "realized_funding": ""}), MARKET, NOW)
+    fill = decode_account.fill(read(schema.Fill, **{**FILL, **blanks, "realized_funding": ""}), MARKET, NOW)
     assert (fill.venue_order_id, fill.client_order_id, fill.liquidity) == (None, None, None)
     assert (fill.fee, fill.fee_asset, fill.realized_pnl, fill.realized_funding) == (0, "USDC", None, None)
     assert fill.side is Side.BUY
@@ -821,7 +821,7 @@ def test_a_fill_without_an_order_is_read_however_the_venue_leaves_it_out(missing
     base = {**FILL, "order_id": "", "fill_type": "SETTLE_MARKET"}
     blank, null = {**base, missing: ""}, {**base, missing: None}
     absent = {name: value for name, value in base.items() if name != missing}
-    read_back = [told(decode.fill(read(schema.Fill, **row), MARKET, NOW)) for row in (blank, null, absent)]
+    read_back = [told(decode_account.fill(read(schema.Fill, **row), MARKET, NOW)) for row in (blank, null, absent)]
     assert read_back[0] == read_back[1] == read_back[2]
     assert "venue_order_id" not in read_back[0]
 
@@ -832,7 +832,7 @@ def test_a_fill_with_a_number_that_is_none_is_an_error_that_names_it(name):
     row = read(schema.Fill, **FILL)
     fields = {field: getattr(row, field) for field in row.__struct_fields__}
     with pytest.raises(DecodeError, match=r"^paradex: fill 861: NaN is not a finite number"):
-        decode.fill(schema.Fill(**{**fields, name: Decimal("NaN")}), MARKET, NOW)
+        decode_account.fill(schema.Fill(**{**fields, name: Decimal("NaN")}), MARKET, NOW)
 
 
 # Words that nobody knows
@@ -869,7 +869,7 @@ def test_a_listing_that_was_read_again_gives_its_markets_new_ids():
     """What is remembered of a market is of that very listing, though the symbol is the same."""
     first, second = make_market("BTC-USD-PERP"), make_market("BTC-USD-PERP", venue="elsewhere")
     row = read(schema.FundingPayment, id="7", market="BTC-USD-PERP", payment="1", created_at=AT)
-    ids = [decode.funding_payment(row, market, NOW).market_id for market in (first, second, second, first)]
+    ids = [decode_account.funding_payment(row, market, NOW).market_id for market in (first, second, second, first)]
     assert ids == [
         "BTC-USD-PERP@paradex",
         "BTC-USD-PERP@elsewhere",
@@ -880,7 +880,7 @@ def test_a_listing_that_was_read_again_gives_its_markets_new_ids():
 
 def test_cancels_are_told_apart():
     """Queued is not yet done; closed before is no failure."""
-    assert {word: status.value for word, status in decode.CANCEL_STATUSES.items()} == {
+    assert {word: status.value for word, status in decode_account.CANCEL_STATUSES.items()} == {
         "QUEUED_FOR_CANCELLATION": "requested",
         "ALREADY_CLOSED": "already_closed",
     }

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perpkit.adapters.paradex import decode, encode, schema, wire
+from perpkit.adapters.paradex import decode_account, encode, schema, wire
 from perpkit.core.errors import CapabilityError, InvalidOrderError
 from perpkit.core.models import (
     Order,
@@ -338,7 +338,7 @@ def test_an_order_comes_back_from_the_wire_as_it_went(side, kind, size, price, f
     request = encode.new_order(sent, MARKET).body
     reply = {**request, "id": "7", "status": "OPEN", "remaining_size": request["size"], "created_at": 1}
     row = wire.read(schema.Order, wire_json.dumps(reply), what="order")
-    back = decode.order(row, MARKET, NOW)
+    back = decode_account.order(row, MARKET, NOW)
     assert (back.side, back.type, back.size, back.price, back.trigger_price) == (
         sent.side,
         sent.type,

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perpkit.adapters.paradex import decode, encode, schema, wire
+from perpkit.adapters.paradex import decode_account, encode, schema, wire
 from perpkit.adapters.paradex.encode import Unsigned, quantums
 from perpkit.adapters.paradex.signing import NativeSigner
 from perpkit.core.errors import CapabilityError, InvalidOrderError
@@ -419,7 +419,7 @@ def test_any_order_on_the_grid_goes_out_and_comes_back_unrounded(asked):
     sent = encode.new_order(asked, MARKET).body
     assert all("E" not in sent[name].upper() for name in ("size", "price", "trigger_price") if name in sent)
     echo = {**sent, "id": "7", "status": "NEW", "remaining_size": sent["size"], "created_at": 1, "last_updated_at": 1}
-    back = decode.order(wire.read(schema.Order, wire_json.dumps(echo), what="order"), MARKET, NOW)
+    back = decode_account.order(wire.read(schema.Order, wire_json.dumps(echo), what="order"), MARKET, NOW)
     names = ("side", "type", "size", "price", "trigger_price", "post_only", "reduce_only", "client_order_id")
     assert [getattr(back, name) for name in names] == [getattr(asked, name) for name in names]
     ioc = asked.time_in_force is TimeInForce.IOC and asked.type.has_price
