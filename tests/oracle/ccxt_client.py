@@ -8,21 +8,18 @@ the binary frames that it asks for by default, which the local venue does not sp
 
 from __future__ import annotations
 
-import asyncio
-import json
-import sys
 import time
 from typing import Any
 
 import ccxt.pro as ccxt
+from ccxt_calls import first, follow_trading, next_second, refused
+from testimony import testify
 
 SYMBOL = "BTC/USD:USDC"
-TIMEOUT_S = 20
 
 
-async def main() -> None:
-    request = json.load(sys.stdin)
-    seen: dict[str, Any] = {"version": ccxt.__version__}
+async def main(request: dict[str, Any], seen: dict[str, Any]) -> None:
+    seen["version"] = ccxt.__version__
     account = {"privateKey": request["private_key"], "publicKey": request["public_key"], "address": request["address"]}
     client = ccxt.paradex({"options": {"paradexAccount": account, "sbe": False}, "enableRateLimit": False})
     client.urls["api"] = {"v1": request["url"], "v2": request["url"], "ws": request["ws_url"]}
@@ -32,20 +29,6 @@ async def main() -> None:
         await follow(client, seen)
     finally:
         await client.close()
-    json.dump(seen, sys.stdout, default=str)
-
-
-async def refused(call: Any) -> str:
-    try:
-        await call
-    except ccxt.BaseError as exc:
-        return f"{type(exc).__name__}: {exc}"
-    return ""
-
-
-async def next_second() -> None:
-    """It signs with whole seconds, and the timestamp is the nonce."""
-    await asyncio.sleep(1.01 - time.time() % 1)
 
 
 async def read_markets(client: Any, seen: dict[str, Any]) -> None:
@@ -100,25 +83,17 @@ async def trade(client: Any, seen: dict[str, Any]) -> None:
 
 
 async def follow(client: Any, seen: dict[str, Any]) -> None:
-    async def first(call: Any) -> Any:
-        return await asyncio.wait_for(call, TIMEOUT_S)
-
     seen["ws_ticker"] = (await first(client.watch_ticker(SYMBOL)))["symbol"]
     book = await first(client.watch_order_book(SYMBOL))
     seen["ws_book"] = [len(book["bids"]) > 0, len(book["asks"]) > 0]
-    orders = asyncio.create_task(client.watch_orders(SYMBOL))
-    fills = asyncio.create_task(client.watch_my_trades(SYMBOL))
-    trades = asyncio.create_task(client.watch_trades(SYMBOL))
-    for _ in range(10):
-        await next_second()
-        await client.create_order(SYMBOL, "limit", "buy", 0.01, 104000, {"timeInForce": "IOC"})
-        if (await asyncio.wait({orders, fills, trades}, timeout=0.5))[1] == set():
-            break
-    seen["ws_order"] = (await first(orders))[-1]["symbol"]
-    seen["ws_fill"] = (await first(fills))[-1]["symbol"]
-    seen["ws_trade"] = (await first(trades))[-1]["symbol"]
+    await follow_trading(
+        client,
+        SYMBOL,
+        lambda: client.create_order(SYMBOL, "limit", "buy", 0.01, 104000, {"timeInForce": "IOC"}),
+        seen,
+    )
     await client.cancel_all_orders(SYMBOL)
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    testify(main)

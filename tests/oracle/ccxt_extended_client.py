@@ -7,22 +7,18 @@ Only configuration is given to the client: its URLs, the account's keys, and tha
 
 from __future__ import annotations
 
-import asyncio
-import json
-import sys
-import time
 from typing import Any
 
 import ccxt.pro as ccxt
 import fast_stark_crypto
+from ccxt_calls import first, follow_trading, next_second, refused
+from testimony import testify
 
 SYMBOL, OTHER = "BTC/USDC:USDC", "ETH/USDC:USDC"
-TIMEOUT_S = 20
 
 
-async def main() -> None:
-    request = json.load(sys.stdin)
-    seen: dict[str, Any] = {"version": ccxt.__version__}
+async def main(request: dict[str, Any], seen: dict[str, Any]) -> None:
+    seen["version"] = ccxt.__version__
     client = made(request, builder=False)
     paying = made(request, builder=True)
     try:
@@ -33,7 +29,6 @@ async def main() -> None:
     finally:
         await client.close()
         await paying.close()
-    json.dump(seen, sys.stdout, default=str)
 
 
 def made(request: dict[str, Any], *, builder: bool) -> Any:
@@ -48,19 +43,6 @@ def made(request: dict[str, Any], *, builder: bool) -> Any:
     )
     client.urls["api"] = {"rest": request["url"].removesuffix("/api/v1"), "ws": request["ws_url"]}
     return client
-
-
-async def refused(call: Any) -> str:
-    try:
-        await call
-    except ccxt.BaseError as exc:
-        return f"{type(exc).__name__}: {exc}"
-    return ""
-
-
-async def next_second() -> None:
-    """Its nonce is the time in whole seconds."""
-    await asyncio.sleep(1.01 - time.time() % 1)
 
 
 async def read_markets(client: Any, seen: dict[str, Any]) -> None:
@@ -175,26 +157,13 @@ async def fee_rate(client: Any, order_id: str) -> float:
 
 
 async def follow(client: Any, seen: dict[str, Any]) -> None:
-    async def first(call: Any) -> Any:
-        return await asyncio.wait_for(call, TIMEOUT_S)
-
     book = await first(client.watch_order_book(SYMBOL))
     seen["ws_book"] = [len(book["bids"]) > 0, type(book["bids"][0][0]).__name__]
     seen["ws_mark"] = (await first(client.watch_mark_price(SYMBOL)))["symbol"]
     balance = await first(client.watch_balance())
     seen["ws_balance"] = [code for code in ("USD", "USDC") if code in balance]
-    orders = asyncio.create_task(client.watch_orders(SYMBOL))
-    fills = asyncio.create_task(client.watch_my_trades(SYMBOL))
-    trades = asyncio.create_task(client.watch_trades(SYMBOL))
-    for _ in range(10):
-        await next_second()
-        await client.create_order(SYMBOL, "market", "buy", 0.01, 86000)
-        if (await asyncio.wait({orders, fills, trades}, timeout=0.5))[1] == set():
-            break
-    seen["ws_order"] = (await first(orders))[-1]["symbol"]
-    seen["ws_fill"] = (await first(fills))[-1]["symbol"]
-    seen["ws_trade"] = (await first(trades))[-1]["symbol"]
+    await follow_trading(client, SYMBOL, lambda: client.create_order(SYMBOL, "market", "buy", 0.01, 86000), seen)
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    testify(main)

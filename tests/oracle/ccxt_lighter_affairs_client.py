@@ -7,13 +7,11 @@ Runs in an environment of its own.
 from __future__ import annotations
 
 import asyncio
-import json
-import sys
 from collections.abc import Awaitable
 from typing import Any
 
-import ccxt.pro as ccxt
-from ccxt_lighter_client import SYMBOL, TIMEOUT_S, library
+from ccxt_lighter import SYMBOL, opened
+from testimony import TIMEOUT_S, testify
 
 BTC = "BTC/USDC:USDC"
 
@@ -26,34 +24,13 @@ async def tried(call: Awaitable[Any]) -> Any:
         return f"{type(error).__name__}: {error}"
 
 
-async def main() -> None:
-    request = json.load(sys.stdin)
-    slot, key = request["api_key_index"], request["private_key"]
-    account = str(request["account_index"])
-    client = ccxt.lighter(
-        {
-            "privateKey": "0x" + "11" * 32,
-            "enableRateLimit": False,
-            "options": {
-                "builderFee": False,
-                "accountIndex": request["account_index"],
-                "apiKeyIndex": slot,
-                "libraryPath": library(),
-                "auths": {account: {str(slot): {"lighterPrivateKey": key, "signer": None}}},
-            },
-        }
-    )
-    client.urls["api"] = {**dict.fromkeys(("root", "public", "private"), request["url"]), "ws": request["ws_url"]}
-    seen: dict[str, Any] = {}
-    try:
+async def main(request: dict[str, Any], seen: dict[str, Any]) -> None:
+    async with opened(request) as client:
         await client.load_markets()
         await kinds_of_orders(client, seen)
         await margins(client, seen)
         await over_the_socket(client, seen)
         await watched(client, seen)
-    finally:
-        await client.close()
-    json.dump(seen, sys.stdout, default=str)
 
 
 async def kinds_of_orders(client: Any, seen: dict[str, Any]) -> None:
@@ -130,4 +107,4 @@ async def watched(client: Any, seen: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    testify(main)

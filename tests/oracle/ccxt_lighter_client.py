@@ -1,60 +1,24 @@
 """
 Drives ccxt's lighter class, unmodified, against a local Lighter: JSON on stdin says where it is and whose keys to use,
 JSON on stdout says what the client saw. Runs in an environment of its own.
-
-Only configuration is given to the client: its URLs, the account's key, where the signer library of lighter-sdk is, and
-that no builder fee is wanted.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
-import platform
-import sys
-from pathlib import Path
 from typing import Any
 
 import ccxt.pro as ccxt
-import lighter
-
-SYMBOL = "ETH/USDC:USDC"
-TIMEOUT_S = 20
+from ccxt_lighter import SYMBOL, opened
+from testimony import TIMEOUT_S, testify
 
 
-def library() -> str:
-    """Return the signer library of this machine, as lighter-sdk's wheel has it."""
-    system = {"Linux": ("linux", "so"), "Darwin": ("darwin", "dylib")}[platform.system()]
-    machine = "arm64" if platform.machine().lower() in {"arm64", "aarch64"} else "amd64"
-    return str(Path(lighter.__file__).parent / "signers" / f"lighter-signer-{system[0]}-{machine}.{system[1]}")
-
-
-async def main() -> None:
-    request = json.load(sys.stdin)
-    slot, key = request["api_key_index"], request["private_key"]
-    account = str(request["account_index"])
-    client = ccxt.lighter(
-        {
-            "privateKey": "0x" + "11" * 32,
-            "enableRateLimit": False,
-            "options": {
-                "builderFee": False,
-                "accountIndex": request["account_index"],
-                "apiKeyIndex": slot,
-                "libraryPath": library(),
-                "auths": {account: {str(slot): {"lighterPrivateKey": key, "signer": None}}},
-            },
-        }
-    )
-    client.urls["api"] = {**dict.fromkeys(("root", "public", "private"), request["url"]), "ws": request["ws_url"]}
-    seen: dict[str, Any] = {"version": ccxt.__version__}
-    try:
+async def main(request: dict[str, Any], seen: dict[str, Any]) -> None:
+    seen["version"] = ccxt.__version__
+    async with opened(request) as client:
         await read_markets(client, seen)
         await trade(client, seen)
         await follow(client, seen)
-    finally:
-        await client.close()
-    json.dump(seen, sys.stdout, default=str)
 
 
 async def read_markets(client: Any, seen: dict[str, Any]) -> None:
@@ -100,4 +64,4 @@ async def follow(client: Any, seen: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    testify(main)

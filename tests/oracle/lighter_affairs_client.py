@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -15,9 +14,9 @@ from typing import Any
 import lighter
 from lighter import SignerClient
 from lighter.nonce_manager import NonceManagerType
+from testimony import TIMEOUT_S, testify
 
 ETH, BTC = 0, 1
-TIMEOUT_S = 20
 
 
 class Affairs:
@@ -181,9 +180,7 @@ async def with_another_nonce_manager(request: dict[str, Any], seen: dict[str, An
     seen["asking_each_time"] = steps
 
 
-async def main() -> None:
-    request = json.load(sys.stdin)
-    seen: dict[str, Any] = {}
+async def main(request: dict[str, Any], seen: dict[str, Any]) -> None:
     signer = SignerClient(
         url=request["url"], account_index=request["account_index"], api_private_keys={4: request["api_keys"]["4"]}
     )
@@ -202,8 +199,7 @@ async def main() -> None:
         await with_another_nonce_manager(request, seen)
     finally:
         await signer.close()
-    json.dump(seen, sys.stdout, default=str)
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    testify(main)

@@ -7,21 +7,18 @@ saw. Runs in an environment of its own.
 from __future__ import annotations
 
 import asyncio
-import json
-import sys
 from importlib.metadata import version
 from typing import Any
 
 import lighter
 from lighter import SignerClient
+from testimony import TIMEOUT_S, testify
 
 ETH = 0
-TIMEOUT_S = 20
 
 
-async def main() -> None:
-    request = json.load(sys.stdin)
-    seen: dict[str, Any] = {"version": version("lighter-sdk")}
+async def main(request: dict[str, Any], seen: dict[str, Any]) -> None:
+    seen["version"] = version("lighter-sdk")
     keys = {int(slot): key for slot, key in request["api_keys"].items()}
     signer = SignerClient(url=request["url"], account_index=request["account_index"], api_private_keys=keys)
     try:
@@ -36,7 +33,6 @@ async def main() -> None:
         await wrong.close()
     finally:
         await signer.close()
-    json.dump(seen, sys.stdout, default=str)
 
 
 async def read_markets(client: Any, seen: dict[str, Any]) -> None:
@@ -189,4 +185,4 @@ async def collide(request: dict[str, Any], seen: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    testify(main)

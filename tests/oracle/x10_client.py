@@ -6,13 +6,12 @@ it is and whose keys to use, JSON on stdout says what the SDK saw. Runs in an en
 from __future__ import annotations
 
 import asyncio
-import json
-import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from testimony import TIMEOUT_S, testify
 from x10.clients.rest import RestApiClient
 from x10.clients.stream import StreamClient
 from x10.clients.streamrpc.streamrpc_client import StreamRpcClient
@@ -26,12 +25,10 @@ from x10.version import SDK_VERSION
 
 MARKET = "BTC-USD"
 FEE = Decimal("0.00025")
-TIMEOUT_S = 20
 
 
-async def main() -> None:
-    request = json.load(sys.stdin)
-    seen: dict[str, Any] = {"version": SDK_VERSION}
+async def main(request: dict[str, Any], seen: dict[str, Any]) -> None:
+    seen["version"] = SDK_VERSION
     endpoints = replace(
         MAINNET_CONFIG.endpoints,
         api_base_url=request["url"],
@@ -53,7 +50,6 @@ async def main() -> None:
         await follow_v1(client, config, account, seen)
         await follow_v2(client, config, account, str(request["account_id"]), seen)
         seen["balance"] = str((await client.account.get_balance()).data.balance)
-    json.dump(seen, sys.stdout, default=str)
 
 
 async def sign_in(client: Any, config: Any, account: Any, seen: dict[str, Any]) -> None:
@@ -256,4 +252,4 @@ async def follow_v2(client: Any, config: Any, account: Any, account_id: str, see
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    testify(main)

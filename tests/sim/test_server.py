@@ -16,7 +16,7 @@ from perpkit.sim.clock import SimClock
 from perpkit.sim.fault_injection import _damage
 from perpkit.sim.faults import FaultTarget, fault_from
 from tests.sim.toy_venue import ToyVenue
-from tests.sim.world import until
+from tests.waiting import until
 
 BTC_PRICE = Decimal(4321)
 RPC, FRAME, CONNECT = FaultTarget.RPC, FaultTarget.FRAME, FaultTarget.CONNECT

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 
@@ -42,13 +40,6 @@ ETH = MarketSpec(
     funding_rate=D("-0.0001"),
     funding_period=timedelta(hours=1),
 )
-
-
-async def until(condition: Callable[[], object]) -> None:
-    """Let the event loop run until something holds, for two seconds at most."""
-    async with asyncio.timeout(2):
-        while not condition():  # noqa: ASYNC110 - what is waited for sets no event
-            await asyncio.sleep(0)
 
 
 class World:

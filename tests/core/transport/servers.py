@@ -191,13 +191,6 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-async def until(condition: Callable[[], bool], within: float = 5) -> None:
-    """Wait for a condition, or fail."""
-    async with asyncio.timeout(within):
-        while not condition():  # noqa: ASYNC110  the condition is any expression, of servers too
-            await asyncio.sleep(0.001)
-
-
 def other_tasks() -> set[asyncio.Task[object]]:
     """The tasks of this loop but for the running one."""
     return asyncio.all_tasks() - {asyncio.current_task()}  # type: ignore[arg-type]

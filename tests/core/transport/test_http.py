@@ -49,9 +49,9 @@ from tests.core.transport.servers import (
     other_tasks,
     raw_server,
     self_signed,
-    until,
     web_server,
 )
+from tests.waiting import until
 
 QUICK = HttpTimeouts(total=timedelta(seconds=5), connect=timedelta(seconds=2), read=timedelta(milliseconds=100))
 

@@ -35,9 +35,9 @@ from tests.core.transport.servers import (
     other_tasks,
     raw_server,
     self_signed,
-    until,
     web_server,
 )
+from tests.waiting import until
 
 QUICK = WsTimeouts(connect=timedelta(seconds=2), ping=None, close=timedelta(milliseconds=200))
 

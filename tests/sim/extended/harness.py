@@ -11,7 +11,6 @@ import json
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -272,26 +271,6 @@ def _repeated(query: dict[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-async def run_outside(python: str, script: Path, sim: LocalExtended, timeout_s: float = 90) -> dict[str, Any]:
-    """Run an outside client against a venue of this process, with its first account's keys: JSON in, JSON out."""
-    account = sim.accounts[0]
-    request = {
-        "url": sim.url,
-        "ws_url": sim.ws_url,
-        "rpc_url": sim.rpc_url,
-        "api_key": account.api_key,
-        "public_key": account.public_key,
-        "private_key": account.private_key,
-        "vault": account.vault,
-        "account_id": account.account_id,
-    }
-    pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(python, str(script), stdin=pipe, stdout=pipe, stderr=pipe)
-    try:
-        out, err = await asyncio.wait_for(process.communicate(json.dumps(request).encode()), timeout_s)
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    assert process.returncode == 0, err.decode()[-3000:]
-    return json.loads(out)
+def access(sim: LocalExtended) -> dict[str, Any]:
+    """Return what an outside client needs to use the first account: every address, every key."""
+    return {"url": sim.url, "ws_url": sim.ws_url, "rpc_url": sim.rpc_url, **sim.accounts[0].reveal()}

@@ -18,16 +18,14 @@ Traps met, by their numbers in the project's description of the venue, each on c
 Markets with quotes on request read as ordinary swaps to it.
 """
 
-from pathlib import Path
-
 import pytest
 
 from perpkit.sim.clock import SimClock
 from perpkit.sim.venues.extended import LocalExtended, Settings
+from tests.sim.outside import run_outside
 
-from .harness import run_outside
+from .harness import access
 
-SCRIPT = Path(__file__).parents[2] / "oracle" / "ccxt_extended_client.py"
 SYMBOL = "BTC/USDC:USDC"
 pytestmark = pytest.mark.timeout(120)
 
@@ -35,7 +33,7 @@ pytestmark = pytest.mark.timeout(120)
 async def drive(python, **settings):
     async with LocalExtended(seed=11, clock=SimClock.real_time(), settings=Settings(**settings)) as venue:
         venue.control.quote("BTC-USD", ticks_apart=10)
-        seen = await run_outside(python, SCRIPT, venue)
+        seen = await run_outside(python, "ccxt_extended_client.py", access(venue))
         venue.control.check_invariants()
         return seen, venue.deviations
 

@@ -10,16 +10,14 @@ Where the SDK parts from the contract:
 - its streams need websockets before 14, which its environment here pins.
 """
 
-from pathlib import Path
-
 import pytest
 
 from perpkit.sim.clock import SimClock
 from perpkit.sim.venues.extended import LocalExtended, Settings
+from tests.sim.outside import run_outside
 
-from .harness import run_outside
+from .harness import access
 
-SCRIPT = Path(__file__).parents[2] / "oracle" / "x10_client.py"
 pytestmark = pytest.mark.timeout(120)
 
 
@@ -29,7 +27,7 @@ async def test_the_sdk_trades_and_streams_on_the_local_venue(x10_python):
     async with LocalExtended(seed=11, clock=SimClock.real_time(), settings=settings) as venue:
         venue.control.quote("BTC-USD", ticks_apart=10)
         account = venue.accounts[0]
-        seen = await run_outside(x10_python, SCRIPT, venue)
+        seen = await run_outside(x10_python, "x10_client.py", access(venue))
         venue.control.check_invariants()
         cash = venue.exchange.account(account.account_id).cash
     assert seen["version"] == "2.6.0"

@@ -14,18 +14,14 @@ Bugs of ccxt 4.5.90 that it meets or has to be kept from:
 """
 
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
 from perpkit.core.models.order import Side
 from perpkit.sim.clock import SimClock
 from perpkit.sim.venues.lighter import LocalLighter, Settings
+from tests.sim.outside import run_outside
 
-from .harness import run_oracle
-
-ORACLE = Path(__file__).parents[2] / "oracle"
-SCRIPT = ORACLE / "ccxt_lighter_client.py"
 pytestmark = pytest.mark.timeout(120)
 
 
@@ -36,7 +32,7 @@ async def test_ccxt_trades_and_streams_on_the_local_venue(lighter_python):
         sim.control.trade("ETH", Side.BUY, Decimal("0.25"))
         account = sim.accounts[0]
         request = {"url": sim.url, "ws_url": sim.ws_url, **account.reveal()}
-        seen = await run_oracle(lighter_python, SCRIPT, request)
+        seen = await run_outside(lighter_python, "ccxt_lighter_client.py", request)
         sim.control.check_invariants()
         cash = sim.exchange.account(str(account.account_index)).cash
     assert seen["version"] == "4.5.90"
@@ -64,7 +60,7 @@ async def test_ccxt_minds_triggers_margin_and_the_socket_on_the_local_venue(ligh
         account = sim.accounts[0]
         me = str(account.account_index)
         request = {"url": sim.url, "ws_url": sim.ws_url, **account.reveal()}
-        seen = await run_oracle(lighter_python, ORACLE / "ccxt_lighter_affairs_client.py", request)
+        seen = await run_outside(lighter_python, "ccxt_lighter_affairs_client.py", request)
         sim.control.check_invariants()
         held = {market: sim.exchange.position(me, market).size for market in ("ETH", "BTC")}
         ends = {order.client_id: order.close_reason for order in sim.exchange.orders(me)}

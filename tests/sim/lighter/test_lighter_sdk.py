@@ -14,7 +14,6 @@ Where lighter-sdk 1.1.8 shows itself:
 import asyncio
 from datetime import timedelta
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
@@ -22,11 +21,8 @@ from perpkit.core.clock import SystemClock
 from perpkit.core.models.order import Side
 from perpkit.sim.clock import SimClock
 from perpkit.sim.venues.lighter import LocalLighter, Settings
+from tests.sim.outside import run_outside
 
-from .harness import run_oracle
-
-ORACLE = Path(__file__).parents[2] / "oracle"
-SCRIPT = ORACLE / "lighter_client.py"
 pytestmark = pytest.mark.timeout(120)
 
 
@@ -37,7 +33,7 @@ async def test_the_sdk_trades_and_streams_on_the_local_venue(lighter_python):
         sim.control.trade("ETH", Side.BUY, Decimal("0.25"))
         account = sim.accounts[0]
         request = {"url": sim.url, "ws_url": sim.ws_url, **account.reveal()}
-        seen = await run_oracle(lighter_python, SCRIPT, request)
+        seen = await run_outside(lighter_python, "lighter_client.py", request)
         sim.control.check_invariants()
         cash = sim.exchange.account(str(account.account_index)).cash
         open_orders = {order.client_id for order in sim.exchange.open_orders(str(account.account_index))}
@@ -84,7 +80,7 @@ async def test_the_sdk_minds_an_accounts_other_affairs_on_the_local_venue(lighte
         account = sim.accounts[0]
         me = str(account.account_index)
         request = {"url": sim.url, "ws_url": sim.ws_url, **account.reveal()}
-        running = asyncio.create_task(run_oracle(lighter_python, ORACLE / "lighter_affairs_client.py", request))
+        running = asyncio.create_task(run_outside(lighter_python, "lighter_affairs_client.py", request))
         while not running.done() and sim.exchange.order_by_client_id(me, "140") is None:
             await asyncio.wait([running], timeout=0.02)
         sim.control.advance(timedelta(hours=1))

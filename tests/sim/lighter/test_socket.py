@@ -11,9 +11,10 @@ import pytest
 
 from perpkit.core.models.order import Side
 from perpkit.sim.venues.lighter import LocalLighter, Settings
+from tests.waiting import until
 
 from .contract_check import row_errors
-from .harness import Client, Signer, Socket, until
+from .harness import Client, Signer, Socket
 
 D = Decimal
 

@@ -10,7 +10,6 @@ import itertools
 import json
 from collections import defaultdict
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -286,24 +285,3 @@ class Socket:
         self.closed.set()
         for future in self._answers.values():
             future.cancel()
-
-
-async def until(condition: Any) -> None:
-    """Wait until something holds that has no event to wait for: the other end of a socket."""
-    async with asyncio.timeout(TIMEOUT_S):
-        while not condition():  # noqa: ASYNC110 - see above
-            await asyncio.sleep(0.001)
-
-
-async def run_oracle(python: str, script: Path, request: dict[str, Any], timeout_s: float = 90) -> dict[str, Any]:
-    """Run an outside client against a venue of this process: JSON in, JSON out."""
-    pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(python, str(script), stdin=pipe, stdout=pipe, stderr=pipe)
-    try:
-        out, err = await asyncio.wait_for(process.communicate(json.dumps(request).encode()), timeout_s)
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    assert process.returncode == 0, err.decode()[-3000:]
-    return json.loads(out)

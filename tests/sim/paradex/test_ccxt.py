@@ -13,16 +13,13 @@ Traps met, each on ccxt's side of the contract:
 """
 
 import subprocess
-from pathlib import Path
 
 import pytest
 
 from perpkit.sim.clock import SimClock
 from perpkit.sim.venues.paradex import LocalParadex, Settings
+from tests.sim.outside import run_outside
 
-from .harness import run_oracle
-
-SCRIPT = Path(__file__).parents[2] / "oracle" / "ccxt_client.py"
 pytestmark = pytest.mark.timeout(120)
 
 
@@ -36,15 +33,8 @@ def ccxt_python(oracle_python):
 
 
 async def drive(python, venue):
-    account = venue.accounts[0]
-    request = {
-        "url": venue.url,
-        "ws_url": venue.ws_url,
-        "address": account.address,
-        "public_key": account.public_key,
-        "private_key": account.private_key,
-    }
-    return await run_oracle(python, SCRIPT, request)
+    request = {"url": venue.url, "ws_url": venue.ws_url, **venue.accounts[0].reveal()}
+    return await run_outside(python, "ccxt_client.py", request)
 
 
 async def test_ccxt_reads_trades_and_follows_streams(ccxt_python):

@@ -10,31 +10,18 @@ with ``strict=False`` the local venue takes what the SDK sends:
 - a modification carries ``client_id``, ``instruction``, ``recv_window`` and ``stp``, which its schema does not list.
 """
 
-from pathlib import Path
-
 import pytest
 
 from perpkit.sim.clock import SimClock
 from perpkit.sim.venues.paradex import LocalParadex, Settings
+from tests.sim.outside import run_outside
 
-from .harness import run_oracle
-
-SCRIPT = Path(__file__).parents[2] / "oracle" / "paradex_py_client.py"
 pytestmark = pytest.mark.timeout(120)
 
 
 async def drive(python, venue):
-    account = venue.accounts[0]
-    request = {
-        "url": venue.url,
-        "ws_url": venue.ws_url,
-        "address": account.address,
-        "l1_address": account.l1_address,
-        "private_key": account.private_key,
-        "subkey": account.subkey,
-        "readonly_token": account.readonly_token,
-    }
-    return await run_oracle(python, SCRIPT, request)
+    request = {"url": venue.url, "ws_url": venue.ws_url, **venue.accounts[0].reveal()}
+    return await run_outside(python, "paradex_py_client.py", request)
 
 
 async def test_paradex_py_signs_in_trades_and_follows_streams(oracle_python):

@@ -11,8 +11,9 @@ import pytest
 from perpkit.sim.orders import Side
 from perpkit.sim.venues.paradex import LocalParadex
 from perpkit.sim.venues.paradex.connection import PING_INTERVAL_S, PONG_TIMEOUT_S, QUEUE_LIMIT
+from tests.waiting import until
 
-from .harness import RefusedError, Socket, until
+from .harness import RefusedError, Socket
 
 
 async def refusal(awaitable):

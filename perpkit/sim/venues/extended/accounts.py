@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from perpkit.crypto.stark import CURVE_ORDER, public_key
 
@@ -35,6 +35,10 @@ class LocalAccount:
     def stark_key(self) -> int:
         """Return the public key as a number."""
         return int(self.public_key, 16)
+
+    def reveal(self) -> dict[str, object]:
+        """Return everything by name, secrets too, for showing the user of a local venue what to connect with."""
+        return asdict(self)
 
 
 class Registry:
