@@ -13,14 +13,12 @@ from typing import Annotated
 import typer
 
 from perpkit.cli import demo_acts, demo_extended, demo_lighter, render
+from perpkit.cli.demo_stage import opened
 from perpkit.cli.running import run
 from perpkit.cli.story import Story
 from perpkit.core.clock import SystemClock
-from perpkit.core.opening import open_venue
 from perpkit.core.transport.ratelimit import RateLimiterRegistry
-from perpkit.core.venue import Venue
 from perpkit.sim.clock import SimClock
-from perpkit.sim.venues.paradex.accounts import LocalAccount
 from perpkit.sim.venues.paradex.server import LocalParadex
 
 app = typer.Typer()
@@ -56,10 +54,14 @@ async def _demo(seed: int, *, pause: float) -> None:
         )
         story.line(f"[bold]perpkit demo[/bold]  a local Paradex, seed {seed}: the venue's own wire, worthless money")
         story.line(f"REST {local.url}   WebSocket {local.ws_url}", style="dim")
-        # Limits of their own: what else this process has asked of 127.0.0.1 is nothing to them.
         limits = RateLimiterRegistry(clock)
-        ours, theirs = [await stack.enter_async_context(_open(local, account, limits)) for account in local.accounts]
-        stage = demo_acts.Stage(story, local, ours, theirs, local.accounts[0].address)
+        ours, theirs = [
+            await stack.enter_async_context(
+                opened("paradex", local, limits, private_key=account.private_key, account=account.address)
+            )
+            for account in local.accounts
+        ]
+        stage = demo_acts.Stage(story, local, ours, local.accounts[0].address, theirs)
         for act in demo_acts.ACTS:
             await act(stage)
     await demo_extended.the_same_on_extended(story, seed)
@@ -69,18 +71,4 @@ async def _demo(seed: int, *, pause: float) -> None:
     story.line(f"[bold green]All {story.kept} expectations held[/bold green], in {took:.0f} s.")
     story.line(
         "Next: `perpkit sim paradex` keeps such an exchange running for you; `perpkit check paradex` tests your key."
-    )
-
-
-def _open(local: LocalParadex, account: LocalAccount, limits: RateLimiterRegistry) -> Venue:
-    return open_venue(
-        "paradex",
-        "local",
-        rest_url=local.url,
-        ws_url=local.ws_url,
-        private_key=account.private_key,
-        account=account.address,
-        clock=local.clock,
-        limits=limits,
-        environ={},
     )

@@ -10,22 +10,20 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
-from perpkit.cli import render
-from perpkit.cli.account import balances_table, positions_table
+from perpkit.cli import demo_stage, render
+from perpkit.cli.account import balances_table
 from perpkit.cli.book import BookView, drawn, levels_table
 from perpkit.cli.funding import rates_table
 from perpkit.cli.story import Story
 from perpkit.cli.tables import Listing
-from perpkit.cli.witness import PATIENCE_SECONDS, Witness
+from perpkit.cli.witness import PATIENCE_SECONDS, Witness, followed
 from perpkit.core.errors import OutcomeUnknownError, RejectReason
 from perpkit.core.models import (
     Fill,
     FundingRate,
     Market,
     MarketStatus,
-    Order,
     OrderIntent,
     OrderStatus,
     OrderType,
@@ -36,11 +34,8 @@ from perpkit.core.models import (
     TimeInForce,
 )
 from perpkit.core.venue import Venue
-from perpkit.sim.accounts import LedgerEntry
 from perpkit.sim.faults import Fault, FaultAction
-
-if TYPE_CHECKING:
-    from perpkit.sim.venues.paradex.server import LocalParadex
+from perpkit.sim.venues.paradex.server import LocalParadex
 
 SYMBOL = "BTC-USD-PERP"
 SIZE = Decimal("0.5")
@@ -48,30 +43,21 @@ HOURS = 8
 
 
 @dataclass
-class Stage:
+class Stage(demo_stage.Stage[LocalParadex]):
     """
-    What the acts share.
+    What the acts share; at the exchange our account's name is its address.
 
     Attributes:
-        ours: The venue as our trader holds it.
         theirs: The same venue with another account: somebody to trade with.
-        account: Our address, to look into the exchange's ledger with.
+        start_balance: USDC that we had before we traded.
     """
 
-    story: Story
-    local: LocalParadex
-    ours: Venue
     theirs: Venue
-    account: str
     start_balance: Decimal = Decimal(0)
 
     async def market(self) -> Market:
         """Return the market that is traded."""
         return await self.ours.market(SYMBOL)
-
-    def ledger(self) -> list[LedgerEntry]:
-        """Return what the exchange itself wrote down about our account."""
-        return self.local.exchange.ledger_entries(self.account)
 
 
 async def markets_and_funding(stage: Stage) -> None:
@@ -137,12 +123,6 @@ async def the_book(stage: Stage) -> None:
     story.expect(bids[0].price < asks[0].price, "the best bid is below the best ask")
 
 
-async def the_account(stage: Stage, witness: Witness) -> None:
-    """The account's streams."""
-    await witness.live()
-    stage.story.expect(True, "live: what happens to the account from here on is told as it happens")
-
-
 async def an_order_fills(stage: Stage, witness: Witness) -> None:
     """A resting order, and somebody who trades with it."""
     story = stage.story
@@ -159,15 +139,11 @@ async def an_order_fills(stage: Stage, witness: Witness) -> None:
     placed = await stage.ours.place_order(intent)
     story.says(f"the venue answers: {placed.status}; its checks come later, and so the stream tells the rest")
     mine = placed.client_order_id
-    await witness.until(
-        Order, lambda order: order.client_order_id == mine and order.status is OrderStatus.OPEN, "our order opens"
-    )
+    await witness.order_is(mine, OrderStatus.OPEN, "our order opens")
     story.expect(placed.client_order_id, f"it rests in the book under the id that we chose before sending: {mine}")
     story.says("another trader sells into the book, down to our price:")
     await _somebody_sells(stage, market, price)
-    await witness.until(
-        Order, lambda order: order.client_order_id == mine and order.status is OrderStatus.FILLED, "our order fills"
-    )
+    await witness.order_is(mine, OrderStatus.FILLED, "our order fills")
     await witness.until(Fill, lambda fill: fill.client_order_id == mine, "the fill comes on its own channel")
     fills = [event for event in witness.seen if isinstance(event, Fill) and event.client_order_id == mine]
     story.expect(sum(fill.size for fill in fills) == SIZE, f"the fills add up to {SIZE}")
@@ -196,22 +172,16 @@ async def holding_it(stage: Stage, witness: Witness) -> None:
     await story.act(f"Hold it for {HOURS} hours: position, balance, funding")
     market = await stage.market()
     story.does("await venue.fetch_positions(); await venue.fetch_balances()")
-    [position] = await stage.ours.fetch_positions()
-    story.shows(positions_table([position]))
+    position = await stage.our_position()
     story.shows(balances_table(await stage.ours.fetch_balances()))
-    truth = stage.local.exchange.position(stage.account, market.symbol)
-    story.expect(
-        truth is not None and (position.size, position.entry_price) == (truth.size, truth.entry_price),
-        "size and entry price are those of the exchange's own books",
-    )
+    stage.is_in_the_books(position, market)
     rate = await witness.until(FundingRate, lambda rate: rate.funding_index is not None, "the funding rate comes live")
     story.says(f"the clock of the exchange moves on by {HOURS} hours; the price is held, so that only funding moves")
     stage.local.control.still()
     later = stage.local.clock.now() + timedelta(hours=HOURS)
     stage.local.clock.advance(timedelta(hours=HOURS))
     after = await witness.until(FundingRate, lambda rate: rate.effective_at >= later, "the funding rate moves on")
-    [position] = await stage.ours.fetch_positions()
-    story.shows(positions_table([position]))
+    position = await stage.our_position()
     notional = abs(position.size) * stage.local.exchange.index_price(market.symbol)
     _funding_is_right(story, rate, after, position, notional)
     stage.local.control.liven(market.symbol)
@@ -256,12 +226,8 @@ async def closing_it(stage: Stage, witness: Witness) -> None:
     closing = await stage.ours.place_order(
         OrderIntent(market_id=market.id, side=Side.SELL, type=OrderType.MARKET, size=SIZE, reduce_only=True)
     )
-    mine = closing.client_order_id
-    await witness.until(
-        Order, lambda order: order.client_order_id == mine and order.is_terminal, "the closing order ends", after=since
-    )
-    await witness.until(Position, lambda each: each.size == 0, "the position is flat", after=since)
-    story.expect(await stage.ours.fetch_positions() == [], "no position is left")
+    await witness.order_ends(closing.client_order_id, "the closing order ends")
+    await stage.the_position_is_gone(witness, since)
     fills = await stage.ours.fetch_fills(market)
     [balance] = await stage.ours.fetch_balances()
     realized = sum((fill.realized_pnl or Decimal(0) for fill in fills), Decimal(0))
@@ -314,11 +280,7 @@ async def no_answer(stage: Stage, witness: Witness) -> None:
     held = [each for each in stage.local.exchange.orders(stage.account) if each.client_id == unknown.client_order_id]
     story.expect(len(held) == 1, "the exchange has it exactly once")
     await stage.ours.cancel_order(found)
-    await witness.until(
-        Order,
-        lambda order: order.client_order_id == unknown.client_order_id and order.status is OrderStatus.CANCELED,
-        "it is canceled",
-    )
+    await witness.order_is(unknown.client_order_id, OrderStatus.CANCELED, "it is canceled")
     story.expect(await stage.ours.fetch_open_orders() == [], "canceled; no order is left")
 
 
@@ -334,9 +296,7 @@ async def refused_late(stage: Stage, witness: Witness) -> None:
     placed = await stage.ours.place_order(OrderIntent(market_id=market.id, side=Side.BUY, size=size, price=price))
     story.says(f"the venue answers: {placed.status}")
     mine = placed.client_order_id
-    ended = await witness.until(
-        Order, lambda order: order.client_order_id == mine and order.is_terminal, "the venue refuses it"
-    )
+    ended = await witness.order_ends(mine, "the venue refuses it")
     story.expect(
         (ended.status, ended.reject_reason) == (OrderStatus.REJECTED, RejectReason.MARGIN),
         f"{ended.status}, reason {ended.reject_reason} (the venue's word: {ended.status_message})",
@@ -356,16 +316,10 @@ async def trading(stage: Stage) -> None:
     await stage.story.act("The account, live")
     channels = ["orders", "fills", "positions", "balances", "funding_payments", f"funding:{SYMBOL}"]
     stage.story.does(f"async with venue.stream({channels}) as events:")
-    async with stage.ours.stream(channels) as events:
-        witness = Witness(events, stage.story.console)
-        watching = asyncio.create_task(witness.watch())
-        try:
-            for act in (the_account, an_order_fills, holding_it, closing_it, no_answer, refused_late):
-                await act(stage, witness)
-        finally:
-            watching.cancel()
-            with suppress(asyncio.CancelledError):
-                await watching
+    async with followed(stage.ours, channels, stage.story.console) as witness:
+        stage.story.expect(True, "live: what happens to the account from here on is told as it happens")
+        for act in (an_order_fills, holding_it, closing_it, no_answer, refused_late):
+            await act(stage, witness)
 
 
 ACTS: tuple[Callable[[Stage], Awaitable[None]], ...] = (markets_and_funding, the_book, trading)

@@ -5,33 +5,26 @@ library says is held against that exchange's own ledger.
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from decimal import Decimal
 
 from perpkit.cli import render
-from perpkit.cli.account import positions_table
+from perpkit.cli.demo_stage import Stage, opened
 from perpkit.cli.story import Story
 from perpkit.cli.tables import Listing
-from perpkit.cli.witness import PATIENCE_SECONDS, Witness
-from perpkit.core.clock import SystemClock
+from perpkit.cli.witness import Witness, followed
 from perpkit.core.models import (
     Fill,
     FundingPayment,
     Market,
     MarketStatus,
-    Order,
     OrderIntent,
     OrderStatus,
     OrderType,
-    Position,
     Side,
 )
-from perpkit.core.opening import open_venue
 from perpkit.core.transport.ratelimit import RateLimiterRegistry
-from perpkit.core.venue import Venue
 from perpkit.sim.clock import SimClock
 from perpkit.sim.venues.extended import LocalExtended
 
@@ -39,17 +32,6 @@ SYMBOL = "BTC-USD-PERP"
 SIZE = Decimal("0.5")
 RATE = Decimal("0.0001")
 HOURS = 2
-
-
-@dataclass
-class _Stage:
-    story: Story
-    local: LocalExtended
-    venue: Venue
-
-    @property
-    def account(self) -> str:
-        return self.local.accounts[0].account_id
 
 
 async def the_same_on_extended(story: Story, seed: int) -> None:
@@ -65,42 +47,26 @@ async def the_same_on_extended(story: Story, seed: int) -> None:
         story.says(f"REST {local.url}")
         story.does('async with perpkit.open_venue("extended", "local", rest_url=..., api_key=...) as venue:')
         venue = await stack.enter_async_context(
-            open_venue(
+            opened(
                 "extended",
-                "local",
-                rest_url=local.url,
-                ws_url=local.ws_url,
+                local,
+                RateLimiterRegistry(clock),
                 api_key=me.api_key,
                 stark_private_key=me.private_key,
                 vault=str(me.vault),
-                clock=clock,
-                limits=RateLimiterRegistry(clock),
-                environ={},
             )
         )
-        stage = _Stage(story, local, venue)
+        stage = Stage(story, local, venue, me.account_id)
         market = await _listings(stage)
         local.control.quote(market.symbol, levels=10, size=Decimal(2))
-        async with venue.stream(["orders", "fills", "positions"]) as events:
-            witness = Witness(events, story.console)
-            watching = asyncio.create_task(witness.watch())
-            try:
-                await witness.live()
-                await _in_and_out(stage, witness, market)
-                await _amended(stage, witness, market)
-            finally:
-                watching.cancel()
-                with suppress(asyncio.CancelledError):
-                    await watching
-        [balance] = await venue.fetch_balances()
-        entries = local.exchange.ledger_entries(stage.account)
-        story.expect(balance.total == entries[-1].balance_after, "the balance is the ledger's, to the last digit")
-        local.exchange.check_invariants()
-        story.expect(True, "and that exchange's books balance too")
+        async with followed(venue, ["orders", "fills", "positions"], story.console) as witness:
+            await _in_and_out(stage, witness, market)
+            await _amended(stage, witness, market)
+        await stage.the_books_balance("and that exchange's books balance too")
 
 
-async def _listings(stage: _Stage) -> Market:
-    story, venue = stage.story, stage.venue
+async def _listings(stage: Stage[LocalExtended]) -> Market:
+    story, venue = stage.story, stage.ours
     story.does("await venue.fetch_markets(); await venue.fetch_funding_rates()")
     listed = await venue.fetch_markets()
     tradable = [each for each in listed if each.status is MarketStatus.OPEN]
@@ -119,32 +85,24 @@ async def _listings(stage: _Stage) -> Market:
     return await venue.market(SYMBOL)
 
 
-async def _in_and_out(stage: _Stage, witness: Witness, market: Market) -> None:
-    story, venue = stage.story, stage.venue
+async def _in_and_out(stage: Stage[LocalExtended], witness: Witness, market: Market) -> None:
+    story, venue = stage.story, stage.ours
     book = await venue.fetch_order_book(market, depth=1)
     price = book.asks[0].price
     story.does(f'await venue.place_order(OrderIntent(..., side="buy", size={SIZE}, price={price}))')
     placed = await venue.place_order(OrderIntent(market_id=market.id, side=Side.BUY, size=SIZE, price=price))
     mine = placed.client_order_id
-    await witness.until(
-        Order, lambda order: order.client_order_id == mine and order.status is OrderStatus.FILLED, "our order fills"
-    )
+    await witness.order_is(mine, OrderStatus.FILLED, "our order fills")
     fill = await witness.until(Fill, lambda each: each.client_order_id == mine, "its fill")
     [fees] = await venue.fetch_fees([market])
     story.expect(fill.fee == fees.taker * fill.price * fill.size, "the fee is the account's rate, which was signed")
-    [position] = await venue.fetch_positions()
-    story.shows(positions_table([position]))
-    truth = stage.local.exchange.position(stage.account, market.symbol)
-    story.expect(
-        truth is not None and (position.size, position.entry_price) == (truth.size, truth.entry_price),
-        "size and entry price are those of the exchange's own books",
-    )
+    stage.is_in_the_books(await stage.our_position(), market)
     story.says(f"the clock of the exchange moves on by an hour, {HOURS} times")
     stage.local.control.set_funding_rate(market.symbol, RATE)
     payments: list[FundingPayment] = []
     for hour in range(1, HOURS + 1):
         stage.local.clock.advance(timedelta(hours=1))
-        payments = await paid(venue, market, hour)
+        payments = await stage.payments(market, hour)
     story.does("await venue.fetch_funding_payments()")
     for payment in payments:
         story.says(f"{payment.ts_venue:%H:%M}  {render.number(payment.amount, signed=True)} {payment.asset}")
@@ -155,23 +113,11 @@ async def _in_and_out(stage: _Stage, witness: Witness, market: Market) -> None:
     await venue.place_order(
         OrderIntent(market_id=market.id, side=Side.SELL, type=OrderType.MARKET, size=SIZE, reduce_only=True)
     )
-    await witness.until(Position, lambda each: each.size == 0, "the position is flat", after=since)
-    story.expect(await venue.fetch_positions() == [], "no position is left")
+    await stage.the_position_is_gone(witness, since)
 
 
-async def paid(venue: Venue, market: Market, count: int) -> list[FundingPayment]:
-    """Return the payments, as soon as the venue lists so many."""
-    wall = SystemClock()
-    deadline = wall.monotonic() + PATIENCE_SECONDS
-    found = await venue.fetch_funding_payments(market)
-    while len(found) < count and wall.monotonic() < deadline:
-        await wall.sleep(0.05)
-        found = await venue.fetch_funding_payments(market)
-    return found
-
-
-async def _amended(stage: _Stage, witness: Witness, market: Market) -> None:
-    story, venue = stage.story, stage.venue
+async def _amended(stage: Stage[LocalExtended], witness: Witness, market: Market) -> None:
+    story, venue = stage.story, stage.ours
     book = await venue.fetch_order_book(market, depth=1)
     step = market.tick_size * 100
     price = (book.bids[0].price * Decimal("0.99") / step).to_integral_value() * step
@@ -184,12 +130,9 @@ async def _amended(stage: _Stage, witness: Witness, market: Market) -> None:
         amended.client_order_id != resting.client_order_id,
         "this venue amends by a new order in place of the old one; what comes back is the new one",
     )
-    standing = [each for each in stage.local.exchange.orders(stage.account) if not each.is_closed]
-    story.expect([each.price for each in standing] == [price - step], "the exchange has one order, at the new price")
-    await venue.cancel_order(amended)
-    await witness.until(
-        Order,
-        lambda order: order.client_order_id == amended.client_order_id and order.status is OrderStatus.CANCELED,
-        "it is canceled",
+    story.expect(
+        [each.price for each in stage.standing()] == [price - step], "the exchange has one order, at the new price"
     )
+    await venue.cancel_order(amended)
+    await witness.order_is(amended.client_order_id, OrderStatus.CANCELED, "it is canceled")
     story.expect(await venue.fetch_open_orders() == [], "canceled; no order is left")

@@ -5,7 +5,8 @@ Follows a venue's streams for the demo: tells each event in a line, keeps it, an
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import TypeVar
 
 from rich.console import Console
@@ -19,11 +20,13 @@ from perpkit.core.models import (
     Fill,
     FundingPayment,
     Order,
+    OrderStatus,
     Position,
     StreamState,
     StreamStatus,
 )
 from perpkit.core.streams.delivery import EventStream
+from perpkit.core.venue import Venue
 
 E = TypeVar("E")
 
@@ -89,6 +92,33 @@ class Witness:
     async def live(self) -> None:
         """Wait until every channel is live."""
         await self.until(StreamStatus, lambda status: status.state is StreamState.LIVE, "the stream becomes live")
+
+    async def order_is(self, client_order_id: str | None, status: OrderStatus, what: str) -> Order:
+        """Wait until an order of ours is told in this status; see ``until``."""
+        return await self.until(
+            Order, lambda order: order.client_order_id == client_order_id and order.status is status, what
+        )
+
+    async def order_ends(self, client_order_id: str | None, what: str) -> Order:
+        """Wait until an order of ours is told as over, however it ended; see ``until``."""
+        return await self.until(
+            Order, lambda order: order.client_order_id == client_order_id and order.is_terminal, what
+        )
+
+
+@asynccontextmanager
+async def followed(venue: Venue, channels: Sequence[str], console: Console) -> AsyncIterator[Witness]:
+    """Follow channels of a venue with a witness, which is live when the block begins and stops with it."""
+    async with venue.stream(channels) as events:
+        witness = Witness(events, console)
+        watching = asyncio.create_task(witness.watch())
+        try:
+            await witness.live()
+            yield witness
+        finally:
+            watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await watching
 
 
 def told(event: Event) -> Text | None:
