@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import MappingProxyType
 
 from perpkit.core.clock import Clock
-from perpkit.core.errors import PluginError, UnknownMarketError
+from perpkit.core.errors import ConfigError, PluginError, UnknownMarketError
 from perpkit.core.models import Market
 
 _RELOAD_AFTER = 60.0
@@ -80,7 +80,10 @@ class MarketCatalog:
 
         Raises:
             UnknownMarketError: The venue lists no such market; the message names the nearest.
+            ConfigError: Neither a market nor a text.
         """
+        if not isinstance(name, Market | str):
+            raise ConfigError(f"market={name!r}: pass a Market or its name, such as BTC-USD-PERP", venue=self._venue)
         await self.ensure()
         if isinstance(name, Market):
             return self._own(name)

@@ -17,7 +17,16 @@ from typing import Any, Self, TypeVar, cast
 import pluggy
 
 from perpkit.core import quantize
-from perpkit.core.arguments import check_change, check_positive, check_window
+from perpkit.core.arguments import (
+    check_change,
+    check_choice,
+    check_count,
+    check_positive,
+    check_several,
+    check_span,
+    check_type,
+    check_window,
+)
 from perpkit.core.capabilities import Capabilities, VenueDescription
 from perpkit.core.client_ids import ClientOrderIds
 from perpkit.core.context import VenueContext
@@ -191,9 +200,8 @@ class Venue:
 
     async def fetch_order_book(self, market: MarketLike, depth: int | None = None) -> BookSnapshot:
         """Return the book, best levels first, at most ``depth`` a side (None: the venue's default)."""
-        if depth is not None and depth < 1:
-            msg = f"depth={depth}: at least 1"
-            raise ConfigError(msg, venue=self.name, operation="fetch_order_book")
+        if depth is not None:
+            check_count("fetch_order_book", "depth", depth)
         return await self._call(Hooks.fetch_order_book, market=await self.market(market), depth=depth)
 
     async def fetch_trades(
@@ -218,14 +226,15 @@ class Venue:
         price_kind: PriceKind = PriceKind.LAST,
     ) -> list[Candle]:
         """Return bars opened in [since, until), oldest first; ``until`` is now when left out."""
+        check_type("fetch_candles", "since", since, datetime, "pass a datetime with a time zone")
         window = check_window("fetch_candles", since, until or self._context.clock.now(), None)
         return await self._call(
             Hooks.fetch_candles,
             market=await self.market(market),
-            interval=interval,
+            interval=check_span("fetch_candles", "interval", interval),
             since=window["since"],
             until=window["until"],
-            price_kind=price_kind,
+            price_kind=check_choice("fetch_candles", "price_kind", price_kind, PriceKind),
         )
 
     # funding ---------------------------------------------------------------------------------------------------
@@ -233,7 +242,7 @@ class Venue:
     async def fetch_funding_rates(self, markets: Sequence[MarketLike] | None = None) -> list[FundingRate]:
         """Return the live funding rate of each market (every perpetual for None). One without a rate is left out."""
         await self._context.markets.ensure()
-        return await self._call(Hooks.fetch_funding_rates, markets=await self._markets(markets))
+        return await self._call(Hooks.fetch_funding_rates, markets=await self._markets("fetch_funding_rates", markets))
 
     async def fetch_funding_history(
         self,
@@ -281,7 +290,7 @@ class Venue:
     async def fetch_fees(self, markets: Sequence[MarketLike] | None = None) -> list[TradingFees]:
         """Return this account's maker and taker fees (every perpetual for None), as fractions of notional."""
         await self._context.markets.ensure()
-        return await self._call(Hooks.fetch_fees, markets=await self._markets(markets))
+        return await self._call(Hooks.fetch_fees, markets=await self._markets("fetch_fees", markets))
 
     async def fetch_leverage(self, market: MarketLike) -> LeverageSetting:
         """Return the account's own leverage and margin mode on a market."""
@@ -294,7 +303,8 @@ class Venue:
 
     async def set_margin_mode(self, market: MarketLike, mode: MarginMode | str) -> LeverageSetting:
         """Set cross or isolated, keep the leverage, and return what the venue says afterwards."""
-        return await self._call(Hooks.set_margin_mode, market=await self.market(market), mode=MarginMode(mode))
+        wanted = check_choice("set_margin_mode", "mode", mode, MarginMode)
+        return await self._call(Hooks.set_margin_mode, market=await self.market(market), mode=wanted)
 
     async def adjust_margin(self, market: MarketLike, amount: Decimal | int | str) -> None:
         """
@@ -306,7 +316,8 @@ class Venue:
 
     async def set_position_mode(self, mode: PositionMode | str) -> PositionMode:
         """Set one-way or hedge mode for the account and return what the venue says afterwards."""
-        return await self._call(Hooks.set_position_mode, mode=PositionMode(mode))
+        wanted = check_choice("set_position_mode", "mode", mode, PositionMode)
+        return await self._call(Hooks.set_position_mode, mode=wanted)
 
     # orders ----------------------------------------------------------------------------------------------------
 
@@ -326,7 +337,7 @@ class Venue:
                 :meth:`resolve_order`; don't send again.
         """
         self._require("place_order")
-        exact = await self._prepare(intent)
+        exact = await self._prepare("place_order", intent)
         self._sent.remember(exact, self._context.clock.now())
         return self._known(await self._call(Hooks.place_order, client_order_id=exact.client_order_id, intent=exact))
 
@@ -339,11 +350,12 @@ class Venue:
             NotSentError: None left this machine.
         """
         self._require("place_orders")
+        intents = check_several("place_orders", "intents", intents, "pass a list of OrderIntents")
         most = self.capabilities.max_batch_size
         if not 0 < len(intents) <= most:
             msg = f"{len(intents)} orders in one batch; {self.name} takes 1 to {most}"
             raise InvalidOrderError(msg, venue=self.name, operation="place_orders")
-        exact = [await self._prepare(intent) for intent in intents]
+        exact = [await self._prepare("place_orders", intent) for intent in intents]
         now = self._context.clock.now()
         for each in exact:
             self._sent.remember(each, now)
@@ -370,6 +382,7 @@ class Venue:
             OutcomeUnknownError: Sent without proof; :meth:`fetch_order` tells.
         """
         self._require("amend_order")
+        _ref("amend_order", order)
         market = await self.market(order.market_id)
         now = order if isinstance(order, Order) else await self.fetch_order(order)
         given = {"size": size, "price": price, "trigger_price": trigger_price}
@@ -393,13 +406,16 @@ class Venue:
         Raises:
             OrderNotFoundError: The venue has no such open order. It may have been filled; :meth:`fetch_order` tells.
         """
-        return await self._call(Hooks.cancel_order, client_order_id=order.client_order_id, order=_ref(order))
+        ref = _ref("cancel_order", order)
+        return await self._call(Hooks.cancel_order, client_order_id=ref.client_order_id, order=ref)
 
     async def cancel_orders(self, orders: Sequence[OrderLike]) -> list[CancelResult | PerpkitError]:
         """Cancel several orders; one result for each, in order."""
-        if not orders:
-            return []
-        return await self._call(Hooks.cancel_orders, orders=[_ref(order) for order in orders])
+        refs = [
+            _ref("cancel_orders", order)
+            for order in check_several("cancel_orders", "orders", orders, "pass a list of orders")
+        ]
+        return await self._call(Hooks.cancel_orders, orders=refs) if refs else []
 
     async def cancel_all_orders(self, market: MarketLike | None = None) -> None:
         """Cancel every open order of one market, or of the account for None; returns when the venue took it."""
@@ -414,8 +430,9 @@ class Venue:
             OrderNotFoundError: The venue knows of none. That is no proof that none was placed.
         """
         self._require("fetch_order")
+        ref = _ref("fetch_order", order)
         await self._context.markets.ensure()
-        found = await self._call(Hooks.fetch_order, client_order_id=order.client_order_id, order=_ref(order))
+        found = await self._call(Hooks.fetch_order, client_order_id=ref.client_order_id, order=ref)
         return self._known(found)
 
     async def fetch_open_orders(self, market: MarketLike | None = None) -> list[Order]:
@@ -453,6 +470,9 @@ class Venue:
 
     async def set_dead_man_switch(self, after: timedelta | None) -> None:
         """Have the venue cancel all orders unless this is called again within ``after``; None switches it off."""
+        self._require("set_dead_man_switch")
+        if after is not None:
+            check_span("set_dead_man_switch", "after", after)
         await self._call(Hooks.set_dead_man_switch, after=after)
 
     async def resolve_order(
@@ -482,12 +502,17 @@ class Venue:
         Raises:
             OutcomeUnknownError: The bound is over and nothing is proved. Ask again later.
         """
+        kinds = (Order, OrderRef, OrderIntent, OutcomeUnknownError, str)
+        check_type(
+            "resolve_order", "order", order, kinds, "pass the error, the order, its intent, or its client order id"
+        )
+        check_span("resolve_order", "within", within)
         check_window("resolve_order", sent_at, None, None)
         client_order_id = order if isinstance(order, str) else order.client_order_id
         sent = self._sent.get(client_order_id)
         intent = sent.intent if sent else order if isinstance(order, OrderIntent) else None
         if isinstance(order, Order | OrderRef):
-            ref = _ref(order)
+            ref = _ref("resolve_order", order)
         elif client_order_id is None:
             msg = "what was sent without a client_order_id can't be looked for"
             raise ConfigError(msg, venue=self.name, operation="resolve_order")
@@ -527,7 +552,13 @@ class Venue:
         A channel is ``name:market`` for market data, and ``name`` or ``name:market`` for private channels. See
         ``docs/streams.md`` for what is delivered after a loss.
         """
-        wanted = [channels] if isinstance(channels, str | Subscription) else list(channels)
+        if isinstance(channels, str | Subscription):
+            wanted = [channels]
+        else:
+            wanted = check_several("stream", "channels", channels, 'pass names, such as ["orders"]')
+        if not wanted:
+            msg = 'no channel given; pass names, such as ["orders", "book:BTC-USD-PERP"]'
+            raise ConfigError(msg, venue=self.name, operation="stream")
         subscriptions = [await self._subscription(each) for each in wanted]
         # An event of the whole account can be of any market, and a frame can't wait for the listing.
         await self._context.markets.ensure()
@@ -535,18 +566,22 @@ class Venue:
             yield events
 
     async def _subscription(self, wanted: Subscription | Channel | str) -> Subscription:
-        if isinstance(wanted, Subscription):
-            return wanted
-        name, _, market = str(wanted).partition(":")
+        name, market = self._channel_and_market(wanted)
         try:
             channel = Channel(name)
         except ValueError:
             msg = f"no channel {name!r}; there are {', '.join(Channel)}"
             raise ConfigError(msg, venue=self.name, operation="stream") from None
-        if not market and not channel.is_private:
+        if market is None and not channel.is_private:
             msg = f"channel {name!r} needs a market: {name}:BTC-USD-PERP"
             raise ConfigError(msg, venue=self.name, operation="stream")
-        return Subscription(channel=channel, market=await self.market(market) if market else None)
+        return Subscription(channel=channel, market=await self.market(market) if market is not None else None)
+
+    def _channel_and_market(self, wanted: Subscription | Channel | str) -> tuple[str, MarketLike | None]:
+        if isinstance(wanted, Subscription):
+            return wanted.channel.value, wanted.market
+        name, _, market = str(wanted).partition(":")
+        return name, market or None
 
     def _open_source(self, subscriptions: Sequence[Subscription]) -> Any:
         return self._hook.open_stream(channels=subscriptions) if "open_stream" in self._hooks else None
@@ -584,7 +619,8 @@ class Venue:
             error.client_order_id = error.client_order_id or client_order_id
             raise
 
-    async def _prepare(self, intent: OrderIntent) -> OrderIntent:
+    async def _prepare(self, operation: str, intent: OrderIntent) -> OrderIntent:
+        check_type(operation, "intent", intent, OrderIntent, "pass an OrderIntent")
         market = await self.market(intent.market_id)
         return await self._preparation.prepare(intent, market, lambda each: self.fetch_order_book(each, depth=1))
 
@@ -599,12 +635,17 @@ class Venue:
             return intent.accept_within
         return venue_window
 
-    async def _markets(self, markets: Sequence[MarketLike] | None) -> list[Market] | None:
-        return None if markets is None else [await self.market(each) for each in markets]
+    async def _markets(self, operation: str, markets: Sequence[MarketLike] | None) -> list[Market] | None:
+        if markets is None:
+            return None
+        several = check_several(operation, "markets", markets, "pass a list of markets")
+        return [await self.market(each) for each in several]
 
     async def _market_or_all(self, market: MarketLike | None) -> Market | None:
         return None if market is None else await self.market(market)
 
 
-def _ref(order: OrderLike) -> OrderRef:
+def _ref(operation: str, order: OrderLike) -> OrderRef:
+    instead = "pass an Order, or OrderRef(market_id=..., client_order_id=...)"
+    check_type(operation, "order", order, (Order, OrderRef), instead)
     return order if isinstance(order, OrderRef) else order.ref

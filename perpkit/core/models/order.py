@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
@@ -172,13 +173,20 @@ class OrderIntent(Model):
         return None
 
 
+_SHOWN = reprlib.Repr()
+_SHOWN.maxother = _SHOWN.maxstring = 100
+"""A number in full; of something large that stands where a text belongs, enough to recognize it."""
+
+
 def _explain(error: ValidationError, data: Mapping[str, Any]) -> str:
     """Put pydantic's findings into one sentence, without echoing what was not asked for."""
     parts = []
     for item in error.errors(include_url=False, include_context=False):
         where = ".".join(str(part) for part in item["loc"])
         text = item["msg"].removeprefix("Value error, ")
-        parts.append(f"{where}={data.get(where)!r}: {text}" if where in data else f"{where}: {text}" if where else text)
+        parts.append(
+            f"{where}={_SHOWN.repr(data[where])}: {text}" if where in data else f"{where}: {text}" if where else text
+        )
     return "; ".join(parts)
 
 
