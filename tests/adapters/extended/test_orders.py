@@ -220,7 +220,7 @@ async def test_an_order_is_found_by_either_id_and_among_the_closed(stub, venue):
         stub.say("GET /user/orders/external/bot7-000001", nothing)
         stub.say("GET /user/orders/history", ok([order_row(id=9, status="FILLED")], pagination={"count": 1}))
         assert (await venue.fetch_order(by_ours)).venue_order_id == "9"
-        assert stub.requests("GET /user/orders/history")[-1].get("externalId") == "bot7-000001"
+        assert stub.requests("GET /user/orders/history")[-1].query.get("externalId") == "bot7-000001"
 
 
 async def test_an_order_that_nobody_knows_is_not_found(stub, venue):
@@ -241,7 +241,7 @@ async def test_a_cancel_is_a_request(stub, venue):
     by_id = await venue.cancel_order(OrderRef(market_id=MARKET_ID, venue_order_id="77"))
     by_ours = await venue.cancel_order(OrderRef(market_id=MARKET_ID, client_order_id="c-1"))
     assert {by_id.status, by_ours.status} == {CancelStatus.REQUESTED}
-    assert stub.requests("DELETE /user/order")[0].query == [("externalId", "c-1")]
+    assert stub.requests("DELETE /user/order")[0].pairs == [("externalId", "c-1")]
     # A cancel does not wait for the check of the credentials.
     assert stub.requests("GET /user/account/info") == []
 
@@ -281,7 +281,7 @@ async def test_the_dead_man_switch_counts_whole_seconds(stub, venue, after, seco
     stub.say("POST /user/deadmanswitch", Says(None, 200))
     await venue.set_dead_man_switch(after)
     (asked,) = stub.requests("POST /user/deadmanswitch")
-    assert (asked.query, asked.body) == ([("countdownTime", seconds)], None)
+    assert (asked.pairs, asked.body) == ([("countdownTime", seconds)], None)
 
 
 async def test_a_share_of_the_limit_is_kept_for_cancels(stub):

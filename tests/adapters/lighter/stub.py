@@ -1,6 +1,5 @@
 """
-A server of these tests' own that says what it is told to, and remembers what it was asked. It knows no exchange: for
-that there is the local Lighter, which is another reading of the contract and is tried in ``tests/integration``.
+A Lighter that says what it is told to, and counts nonces as the venue does.
 
 Transactions are signed by a stand-in, so that these tests need no library of the venue's: what is tried is what happens
 to a transaction, not its signature.
@@ -12,31 +11,21 @@ import asyncio
 import hashlib
 import json
 from collections import defaultdict
-from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qs
-
-from aiohttp import web
 
 from perpkit.adapters.lighter.signing.tx import Signed
 from perpkit.adapters.lighter.venue import LighterVenue
 from perpkit.core.opening import open_venue
 from perpkit.core.transport.ratelimit import RateLimiterRegistry
 from tests.adapters.lighter.conftest import EXAMPLES
+from tests.adapters.stub import Asked, Says, StubServer
 
 KEY = bytes(range(1, 41)).hex()
 ACCOUNT = 12345
 
 
-@dataclass
-class Asked:
-    """One request. The form of a POST is in ``form``."""
-
-    method: str
-    path: str
-    query: dict[str, str]
-    headers: dict[str, str]
-    form: dict[str, str]
+class AskedOfLighter(Asked):
+    """One request, and the transactions that its form carries."""
 
     @property
     def tx(self) -> dict[str, Any]:
@@ -47,17 +36,6 @@ class Asked:
     def txs(self) -> list[dict[str, Any]]:
         """What was signed of a ``sendTxBatch``: texts within a text."""
         return [json.loads(each) for each in json.loads(self.form["tx_infos"])]
-
-
-@dataclass
-class Says:
-    """One answer. ``hang`` takes the request and never answers; ``drop`` closes the connection instead."""
-
-    body: Any = None
-    status: int = 200
-    headers: dict[str, str] = field(default_factory=dict)
-    hang: bool = False
-    drop: bool = False
 
 
 def no(code: int, message: str = "words", status: int = 400) -> Says:
@@ -102,15 +80,15 @@ class PluginUnderTest(LighterVenue):
             self._session.signer = signer
 
 
-class StubVenue:
-    """``async with StubVenue() as stub``: then ``stub.say(...)``, ``stub.open(...)``, ``stub.asked``."""
+class StubVenue(StubServer):
+    """``stub.say(...)``, ``stub.open(...)``, ``stub.asked``, ``stub.sent``."""
+
+    request_type = AskedOfLighter
 
     def __init__(self) -> None:
-        self.asked: list[Asked] = []
+        super().__init__()
         self.nonces: dict[int, int] = defaultdict(lambda: 7)
         """The next nonce of each key, as the venue counts."""
-        self._answers: dict[str, list[Any]] = defaultdict(list)
-        self._release = asyncio.Event()
         self.came = asyncio.Event()
         """Set when a transaction has come."""
         rest = EXAMPLES["rest"]
@@ -123,16 +101,18 @@ class StubVenue:
         self.say("POST /api/v1/sendTxBatch", self.take)
         self.say("GET /api/v1/tx", lambda asked: Says({"hash": asked.query["value"], "type": 14, "status": 2}))
 
-    def say(self, request: str, *answers: Any) -> None:
-        """Queue answers for ``METHOD /path``; the last one stays. A callable is asked with the request."""
-        self._answers[request] = [each if isinstance(each, Says) or callable(each) else Says(each) for each in answers]
+    def hear(self, asked: Asked) -> str:
+        """Note that a transaction has come."""
+        if asked.form:
+            self.came.set()
+        return super().hear(asked)
 
-    def requests(self, request: str) -> list[Asked]:
-        """Return what was asked of one ``METHOD /path``."""
-        return [each for each in self.asked if f"{each.method} {each.path}" == request]
+    def unknown(self, asked: Asked) -> Says:
+        """The venue's refusal of a path that it does not have."""
+        return no(29404, f"the stub knows no {asked.path}", 404)
 
     @property
-    def sent(self) -> list[Asked]:
+    def sent(self) -> list[AskedOfLighter]:
         """The transactions that came one at a time."""
         return self.requests("POST /api/v1/sendTx")
 
@@ -164,40 +144,3 @@ class StubVenue:
             plugin=plugin,
             **{"tier": "premium", **settings},
         )
-
-    async def __aenter__(self) -> StubVenue:
-        app = web.Application()
-        app.router.add_route("*", "/{path:.*}", self._handle)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
-        await site.start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._release.set()
-        await self._runner.cleanup()
-
-    async def _handle(self, request: web.Request) -> web.StreamResponse:
-        raw = (await request.read()).decode()
-        form = {name: values[0] for name, values in parse_qs(raw, strict_parsing=bool(raw)).items()}
-        asked = Asked(request.method, request.path, dict(request.query), dict(request.headers), form)
-        self.asked.append(asked)
-        if form:
-            self.came.set()
-        queue = self._answers.get(f"{request.method} {request.path}")
-        if not queue:
-            return web.json_response({"code": 29404, "message": f"the stub knows no {request.path}"}, status=404)
-        says = queue[0] if len(queue) == 1 else queue.pop(0)
-        if not isinstance(says, Says):
-            says = says(asked)
-        if says.hang:
-            await self._release.wait()
-        if says.hang or says.drop:
-            if request.transport is not None:
-                request.transport.abort()
-            return web.Response()
-        if isinstance(says.body, str):
-            return web.Response(text=says.body, status=says.status, headers=says.headers)
-        return web.json_response(says.body, status=says.status, headers=says.headers)

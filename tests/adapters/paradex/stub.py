@@ -1,22 +1,20 @@
 """
-A server of these tests' own that says what it is told to, and remembers what it was asked. It knows no exchange: for
-that there is the local Paradex, which is another reading of the contract and is tried in ``tests/integration``.
+A Paradex that says what it is told to, over REST and as the JSON-RPC of its WebSocket.
 """
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
-from collections import defaultdict
+import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import WSMsgType, web
 
 from perpkit.core.opening import open_venue
 from perpkit.core.transport.ratelimit import RateLimiterRegistry
+from tests.adapters.stub import Asked, Says, StubServer
 
 KEY = "0x4d2"
 ACCOUNT = "0x4638e3041366aa71720be63e32e53e1223316c7f0d56f7aa617542ed1e7512"
@@ -40,28 +38,6 @@ MARKET_ROW = {
 }
 
 
-@dataclass
-class Asked:
-    """One request."""
-
-    method: str
-    path: str
-    query: dict[str, str]
-    headers: dict[str, str]
-    body: Any
-
-
-@dataclass
-class Says:
-    """One answer. ``hang`` takes the request and never answers; ``drop`` closes the connection instead."""
-
-    body: Any = None
-    status: int = 200
-    headers: dict[str, str] = field(default_factory=dict)
-    hang: bool = False
-    drop: bool = False
-
-
 def no(code: str, message: str = "words", status: int = 400) -> Says:
     """The venue's envelope of a refusal."""
     return Says({"error": code, "message": message}, status)
@@ -73,30 +49,44 @@ def token(number: int, life: int = 300) -> str:
     return f"eyJhbGciOiJFUzM4NCJ9.{claims.rstrip('=')}.c2ln{number}"
 
 
-class StubVenue:
-    """``async with StubVenue() as stub``: then ``stub.say(...)``, ``stub.open(...)``, ``stub.asked``."""
+class StubVenue(StubServer):
+    """``stub.say(...)``, ``stub.open(...)``, ``stub.asked``; ``rpc`` answers the calls of the WebSocket."""
+
+    prefix = "/v1"
 
     def __init__(self) -> None:
-        self.asked: list[Asked] = []
+        super().__init__()
         self.calls: list[dict[str, Any]] = []
-        self.sign_ins = 0
         self.token_life = 300
         self.rpc: Callable[[dict[str, Any]], Any] = lambda call: {"result": {}}
-        self._answers: dict[str, list[Any]] = defaultdict(list)
-        self._release = asyncio.Event()
         self._sockets: set[web.WebSocketResponse] = set()
         self.say("GET /markets", {"results": [MARKET_ROW]})
         self.say("GET /system/config", {"starknet_chain_id": CHAIN})
         self.say("GET /system/time", lambda _: Says({"server_time": str(self.time_ms())}))
-        self.time_ms: Callable[[], int] = lambda: __import__("time").time_ns() // 1_000_000
+        self.time_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
+        self.say("POST /auth", lambda _: Says({"jwt_token": token(self.sign_ins, self.token_life)}))
 
-    def say(self, request: str, *answers: Any) -> None:
-        """Queue answers for ``METHOD /path``; the last one stays. A callable is asked with the request."""
-        self._answers[request] = [each if isinstance(each, Says) or callable(each) else Says(each) for each in answers]
+    @property
+    def ws_url(self) -> str:
+        """Where the WebSocket is."""
+        return f"ws://{self.host}/ws"
 
-    def requests(self, request: str) -> list[Asked]:
-        """Return what was asked of one ``METHOD /path``."""
-        return [each for each in self.asked if f"{each.method} {each.path}" == request]
+    @property
+    def sign_ins(self) -> int:
+        """How often a token was asked for."""
+        return sum(each.path.startswith("/auth/") for each in self.asked)
+
+    def hear(self, asked: Asked) -> str:
+        """Every sign-in is answered as one, whoever's it is."""
+        return f"{asked.method} /auth" if asked.path.startswith("/auth/") else super().hear(asked)
+
+    def unknown(self, asked: Asked) -> Says:
+        """The venue's refusal of a path that it does not have."""
+        return no("NOT_FOUND", f"the stub knows no {asked.path}", 404)
+
+    def add_routes(self, app: web.Application) -> None:
+        """The WebSocket."""
+        app.router.add_get("/ws", self._socket)
 
     def open(self, **settings: Any) -> Any:
         """Return a venue that talks to this server, with a subkey unless told otherwise."""
@@ -122,52 +112,9 @@ class StubVenue:
             if transport is not None:
                 transport.abort()
 
-    async def __aenter__(self) -> StubVenue:
-        app = web.Application()
-        app.router.add_get("/ws", self._socket)
-        app.router.add_route("*", "/v1/{path:.*}", self._handle)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
-        await site.start()
-        port = self._runner.addresses[0][1]
-        self.url, self.ws_url = f"http://127.0.0.1:{port}/v1", f"ws://127.0.0.1:{port}/ws"
-        return self
-
     async def __aexit__(self, *_: object) -> None:
-        self._release.set()
         await self.drop_sockets()
-        await self._runner.cleanup()
-
-    async def _handle(self, request: web.Request) -> web.StreamResponse:
-        raw = await request.read()
-        path = "/" + request.match_info["path"]
-        asked = Asked(
-            request.method, path, dict(request.query), dict(request.headers), json.loads(raw) if raw else None
-        )
-        self.asked.append(asked)
-        if path.startswith("/auth/"):
-            self.sign_ins += 1
-            if not self._answers.get("POST /auth"):
-                return web.json_response({"jwt_token": token(self.sign_ins, self.token_life)})
-            path = "/auth"
-        queue = self._answers.get(f"{request.method} {path}")
-        if not queue:
-            return web.json_response({"error": "NOT_FOUND", "message": f"the stub knows no {path}"}, status=404)
-        says = queue[0] if len(queue) == 1 else queue.pop(0)
-        if not isinstance(says, Says):
-            says = says(asked)
-        if says.hang:
-            await self._release.wait()
-        if says.hang or says.drop:
-            if request.transport is not None:
-                request.transport.abort()
-            return web.Response()
-        if isinstance(says.body, str):
-            return web.Response(text=says.body, status=says.status, headers=says.headers)
-        if says.body is None:
-            return web.Response(status=says.status, headers=says.headers)
-        return web.json_response(says.body, status=says.status, headers=says.headers)
+        await super().__aexit__(*_)
 
     async def _socket(self, request: web.Request) -> web.StreamResponse:
         socket = web.WebSocketResponse()

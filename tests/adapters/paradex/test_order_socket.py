@@ -241,7 +241,6 @@ async def test_an_order_that_cancel_on_disconnect_would_not_cover_is_not_sent(st
 def test_order_entry_over_the_socket_needs_a_key_that_signs():
     """Said when opening, not at the first order."""
     stub = StubVenue()
-    stub.url, stub.ws_url = "http://127.0.0.1:9/v1", "ws://127.0.0.1:9/ws"
     with pytest.raises(CredentialsError, match="order_entry='ws'"):
         stub.open(order_entry="ws", readonly_token=token(1, life=10**10))
 
