@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from time import process_time
 from typing import TYPE_CHECKING, Self
 
-from benchmarks.streaming_server import Taken, as_bytes, bytes_into, consumer, put_through, until_taken
+from benchmarks.streaming_server import Taken, as_bytes, bytes_into, consumer, put_through
 from perpkit.core.clock import SystemClock
 from perpkit.core.models import Event, StreamState, StreamStatus, Subscription
-from perpkit.core.streams.connect import Connector, WebSocketConnector
+from perpkit.core.streams.connect import Connector, Take, WebSocketConnector
 from perpkit.core.streams.delivery import EventStream
 from perpkit.core.streams.hub import StreamHub
 from perpkit.core.streams.protocol import StreamEndpoint, StreamTraits
@@ -88,66 +88,58 @@ class _Tap:
 
 
 class HandedOver(_Open):
-    """Without a socket: from the frames that a connection gives, to a task with an ``async for``."""
+    """Without a socket: from the frames that a connection pushes, to a task with an ``async for``."""
 
     def _connector(self, venue: StreamingVenue, first: Sequence[str]) -> Connector:
-        self._feeder = _Feeder(venue, first)
-        return self._feeder
+        self._pusher = _Pusher(venue, first)
+        return self._pusher
 
     async def play(self, frames: Sequence[str]) -> tuple[float, Event]:
         """Return the processor seconds from the first frame to the last event in the consumer's hands, and it."""
         async with consumer(self._follow) as taken:
-            return await self._feeder.play(_Batch(frames, taken))
+            seconds = await put_through(self._pusher.take, frames, taken)
+        return seconds, taken.last
 
 
 class Handled(HandedOver):
-    """
-    Without a socket, and without a task of the consumer's: its event is taken within the same turn of the loop, so that
-    nothing stays in the queue and nothing is folded.
-    """
+    """Without a task of the consumer's: each event is taken out of the queue at once, as ``take_nowait`` gives it."""
 
     async def play(self, frames: Sequence[str]) -> tuple[float, Event]:
         """Return the processor seconds from the first frame to the last event in the consumer's hands, and it."""
-        return await self._feeder.play(_Batch(frames, Taken(), self.stream))
+        push, take = self._pusher.take, self.stream.take_nowait
+        event: Event | None = None
+        began = process_time()
+        for frame in frames:
+            push(frame)
+            event = take()
+            if event is None:
+                raise RuntimeError("a frame brought no event")
+        seconds = process_time() - began
+        if event is None or self.stream.backlog:
+            raise RuntimeError("not one event for each frame")
+        return seconds, event
 
 
-class _Batch:
-    """Frames to play, who takes their events (the feeder itself where it is given the stream), and how it went."""
-
-    def __init__(self, frames: Sequence[str], taken: Taken, stream: EventStream | None = None) -> None:
-        self.frames = frames
-        self.taken = taken
-        self.stream = stream
-        self.played: asyncio.Future[float] = asyncio.get_running_loop().create_future()
-
-
-class _Feeder:
-    """
-    A connector and its one connection, which answers as the venue does and gives the frames that are played. What it
-    costs itself, an async generator's step for each frame, is counted for perpkit.
-    """
+class _Pusher:
+    """A connector and its one connection, which answers as the venue does, and leaves the pushing to who measures."""
 
     closed: Closed | None = None
 
     def __init__(self, venue: StreamingVenue, first: Sequence[str]) -> None:
         self._venue = venue
         self._first = first
-        self._waiting: asyncio.Queue[str | _Batch] = asyncio.Queue()
+        self._said: asyncio.Queue[str] = asyncio.Queue()
+        self.take: Take = _nobody
+        """What the engine takes frames with; this is what :class:`WebSocketConnection` calls for each."""
 
-    async def connect(self, endpoint: object, traits: object) -> _Feeder:
+    async def connect(self, endpoint: object, traits: object) -> _Pusher:
         """Return the one connection."""
         self._say(None)
         return self
 
-    async def play(self, batch: _Batch) -> tuple[float, Event]:
-        """Play frames, and return the processor seconds that they took and the last event."""
-        self._waiting.put_nowait(batch)
-        async with asyncio.timeout(60):
-            return await batch.played, batch.taken.last
-
     def _say(self, said: str | None) -> None:
         for frame in self._venue.answer(said, self._first):
-            self._waiting.put_nowait(frame)
+            self._said.put_nowait(frame)
 
     async def send(self, data: str | bytes) -> None:
         """Have the venue answer."""
@@ -157,19 +149,12 @@ class _Feeder:
         """End it."""
         self.closed = Closed(code, reason, clean=True, by_us=True)
 
-    async def __aiter__(self) -> AsyncIterator[str]:
+    async def deliver(self, take: Take) -> None:
+        """Push the venue's answers, until it is canceled."""
+        self.take = take
         while True:
-            due = await self._waiting.get()
-            if isinstance(due, str):
-                yield due
-                continue
-            taken, stream = due.taken, due.stream
-            began = process_time()
-            for frame in due.frames:
-                before = taken.count
-                yield frame
-                if stream is not None:
-                    taken.last = await anext(stream)
-                else:
-                    await until_taken(taken, before)
-            due.played.set_result(process_time() - began)
+            take(await self._said.get())
+
+
+def _nobody(frame: str | bytes) -> bool:
+    raise RuntimeError("nobody has connected yet")

@@ -8,9 +8,9 @@ Noticing that a connection has gone silent is the connection's own work, because
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
-from typing import Protocol
+from typing import Protocol, TypeAlias
 from urllib.parse import urlsplit
 
 from perpkit.core.clock import Clock
@@ -20,16 +20,24 @@ from perpkit.core.transport.recorder import Recorder
 from perpkit.core.transport.redact import Redactor
 from perpkit.core.transport.ws import Closed, WebSocketConnection, WsTimeouts
 
+Take: TypeAlias = Callable[[Frame], bool]
+"""Takes a frame, at once; returns whether more are wanted."""
+
 
 class Connection(Protocol):
-    """An open connection. Iterating it yields frames and ends when the connection does, whoever ended it."""
+    """An open connection. It pushes its frames into whoever takes them."""
 
     @property
     def closed(self) -> Closed | None:
         """How it ended; None while it is open."""
         ...
 
-    def __aiter__(self) -> AsyncIterator[Frame]: ...
+    async def deliver(self, take: Take) -> None:
+        """
+        Give each frame to ``take``, in order, until the connection ends, whoever ends it, or no more are wanted. What
+        ``take`` raises goes through. Frames that come without a pause must not keep the loop from everything else.
+        """
+        ...
 
     async def send(self, data: Frame) -> None:
         """Send a frame. TransportError when it can't be."""

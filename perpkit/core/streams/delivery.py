@@ -170,6 +170,15 @@ class EventStream:
             finally:
                 self._waiter = None
 
+    def take_nowait(self) -> Event | None:
+        """
+        Return the next event if one waits, and None otherwise: with it, a reader that was woken takes all that has come
+        meanwhile, without a turn of the event loop for each. As the iterator, it raises what a ``refused`` status says.
+        """
+        if not self._joined:
+            self._start()
+        return self._take()
+
     async def close(self) -> None:
         """Leave. What waits in the queue is dropped, and iteration ends. Closing twice is harmless."""
         if self._closed:

@@ -39,12 +39,25 @@ class _Route:
     """
     A topic, the link that carries it, and the feeds that it serves: a tuple, so that one that leaves while data is
     handed out disturbs nobody.
+
+    Attributes:
+        failed: Told of a feed that could not take in what came, while its error is being handled.
     """
 
     topic: Topic
     link: Link
+    failed: Callable[[Feed], None]
     feeds: tuple[Feed, ...] = ()
     up: bool = False
+
+    def receive(self, data: Data) -> None:
+        """Hand data to the feeds. One that fails must not stop the others, nor the connection."""
+        for feed in self.feeds:
+            try:
+                feed.receive(data)
+                feed.choked = 0
+            except Exception:  # noqa: BLE001 - logged by the hub, and mended by catching up
+                self.failed(feed)
 
 
 @dataclass(slots=True)
@@ -314,11 +327,11 @@ class StreamHub:
         for topic in wiring.topics:
             route = self._routes.get(topic.name)
             if route is None:
-                route = self._routes[topic.name] = _Route(topic, self._link_for(topic))
+                route = self._routes[topic.name] = _Route(topic, self._link_for(topic), self._choked)
             route.feeds = (*route.feeds, feed)
             if route.up:
                 continue
-            route.link.add(topic)
+            route.link.add(topic, route.receive)
         self._sync_if_up(feed)
 
     def _link_for(self, topic: Topic) -> Link:
@@ -390,21 +403,9 @@ class StreamHub:
 
     # What links report
 
-    def brought(self, data: Data) -> None:
-        """Hand data to the feeds of its topic. One that fails must not stop the others, nor the connection."""
-        route = self._routes.get(data.topic)
-        if route is None:
-            return
-        for feed in route.feeds:
-            try:
-                feed.receive(data)
-                feed.choked = 0
-            except Exception:  # noqa: BLE001 - logged, and mended by catching up
-                self._log.exception("%s: what the stream brought can't be taken in; catching up instead", feed)
-                self._choked(feed)
-
     def _choked(self, feed: Feed) -> None:
         """Have a feed catch up that could not take in what came; give it up when that goes on without end."""
+        self._log.exception("%s: what the stream brought can't be taken in; catching up instead", feed)
         feed.choked += 1
         if feed.choked < self._settings.max_decode_errors:
             self._resync(feed)

@@ -1,8 +1,9 @@
 """
 One connection kept up: connect, sign in, subscribe, read, and all of it again after a loss.
 
-A link is told which topics are wanted; whatever is missing from what the venue has confirmed is asked for. Frames go
-straight from the connection through the plugin's decoder to the sink; there is no task and no queue for each.
+A link is told which topics are wanted; whatever is missing from what the venue has confirmed is asked for. The
+connection pushes each frame in, and it goes straight through the plugin's decoder to the feeds of its topic: one call
+within another, in which nothing is awaited and nothing queued.
 """
 
 from __future__ import annotations
@@ -10,11 +11,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from perpkit.core.clock import Clock
 from perpkit.core.errors import (
@@ -28,7 +29,7 @@ from perpkit.core.errors import (
     RequestTimeoutError,
     StreamError,
 )
-from perpkit.core.streams.connect import Connection, Connector, Pace
+from perpkit.core.streams.connect import Connection, Connector, Pace, Take
 from perpkit.core.streams.protocol import (
     Ack,
     AddressedSource,
@@ -50,15 +51,12 @@ from perpkit.core.transport.backoff import Backoff
 
 _UNAUTHORIZED = frozenset({401, 403})
 
-_BREATHE_EVERY = 100
-"""Frames after which the reader lets others run, when frames come faster than they can be read."""
+Receive: TypeAlias = Callable[[Data], None]
+"""Takes what a topic brought. Synchronous, and it must not raise."""
 
 
 class Sink(Protocol):
     """Where a link reports to. All of it is synchronous, and none of it may raise."""
-
-    def brought(self, data: Data) -> None:
-        """Data of a topic came."""
 
     def topic_up(self, name: str) -> None:
         """The venue has confirmed a subscription."""
@@ -85,6 +83,7 @@ class _Line:
     """A topic on this link."""
 
     topic: Topic
+    receive: Receive
     wanted: bool = True
     state: _State = _State.OFF
     refusals: int = 0
@@ -108,6 +107,8 @@ class _Session:
     connection: Connection
     started: float
     asked: dict[int, _Asked] = field(default_factory=dict)
+    replies: asyncio.Queue[Frame] = field(default_factory=asyncio.Queue)
+    """What the venue asked to be answered with, not sent yet."""
     signed_in: bool = False
     sign_outs: int = 0
     closing: str | None = None
@@ -192,13 +193,14 @@ class Link:
     def __len__(self) -> int:
         return len(self._lines)
 
-    def add(self, topic: Topic) -> None:
-        """Want a topic; the first one begins to connect."""
+    def add(self, topic: Topic, receive: Receive) -> None:
+        """Want a topic, and have what it brings go to ``receive``; the first topic begins to connect."""
         line = self._lines.get(topic.name)
         if line is None:
-            self._lines[topic.name] = _Line(topic)
+            self._lines[topic.name] = _Line(topic, receive)
         else:
             line.wanted = True
+            line.receive = receive
             if line.state is _State.ON:
                 self._sink.topic_up(topic.name)
         self._changed.set()
@@ -310,12 +312,14 @@ class Link:
             # Before the first frame is read: what it brings belongs to topics that are up already.
             self._came_with_the_connection()
             return {
-                "read": self._read(session, source.decoder(self.label)),
+                "read": session.connection.deliver(self._intake(session, source.decoder(self.label))),
+                "answer": self._answer(session),
                 "follow what is wanted": self._keep_connected(session),
             }
         traits = source.traits
         work = {
-            "read": self._read(session, source.decode),
+            "read": session.connection.deliver(self._intake(session, source.decode)),
+            "answer": self._answer(session),
             "subscribe": self._keep_subscribed(session, source),
             "watch answers": self._watch_answers(session),
         }
@@ -351,38 +355,43 @@ class Link:
 
     # Reading
 
-    async def _read(self, session: _Session, decode: Decoder) -> None:
-        """Read frames until the connection ends. The hot path of everything."""
-        brought, now = self._sink.brought, self._clock.now
-        lines, on = self._lines, _State.ON
-        count = 0
-        async for frame in session.connection:
+    def _intake(self, session: _Session, decode: Decoder) -> Take:
+        """
+        Return what a session's connection pushes its frames into. The hot path of everything.
+
+        It wants no more once the connection's end is announced, and raises ConnectionLostError when too much can't be
+        read.
+        """
+        now, lines, on = self._clock.now, self._lines, _State.ON
+
+        def take(frame: Frame) -> bool:
             try:
                 incoming = decode(frame, now())
             except DecodeError as error:
                 self._log.warning("%s: a frame can't be read: %s", self, error)
                 self._count_undecoded()
-                continue
+                return True
             except Exception:  # noqa: BLE001 - logged and counted; one frame must not end the rest
                 self._log.exception("%s: the venue's decoder failed in a way that it should not", self)
                 self._count_undecoded()
-                continue
+                return True
             self._undecoded = 0
             for item in incoming:
                 if type(item) is Data:
                     line = lines.get(item.topic)
-                    if line is None:
-                        continue
-                    if line.state is not on and not self._counts_as_confirmed(session, line):
-                        continue
-                    brought(item)
+                    if line is not None and (line.state is on or self._counts_as_confirmed(session, line)):
+                        line.receive(item)
                 else:
-                    await self._heard(session, item)
-            if session.closing is not None:
-                return
-            count += 1
-            if not count % _BREATHE_EVERY:
-                await asyncio.sleep(0)
+                    self._heard(session, item)
+            return session.closing is None
+
+        return take
+
+    async def _answer(self, session: _Session) -> None:
+        """Send what the venue asked for; reading goes on meanwhile."""
+        while True:
+            frame = await session.replies.get()
+            await session.connection.send(frame)
 
     def _count_undecoded(self) -> None:
         if any(line.topic.private for line in self._lines.values()):
@@ -404,13 +413,13 @@ class Link:
         self._confirm(line)
         return True
 
-    async def _heard(self, session: _Session, item: Incoming) -> None:
+    def _heard(self, session: _Session, item: Incoming) -> None:
         if isinstance(item, Ack):
             self._acknowledged(session, item)
         elif isinstance(item, Refusal):
             self._refused(session, item)
         elif isinstance(item, Reply):
-            await session.connection.send(item.frame)
+            session.replies.put_nowait(item.frame)
         elif isinstance(item, SignedOut):
             self._signed_out(session, item.reason)
         elif isinstance(item, Closing):

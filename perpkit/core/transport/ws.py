@@ -10,7 +10,7 @@ import contextlib
 import logging
 import socket
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from types import TracebackType
@@ -33,6 +33,9 @@ _ABNORMAL = 1006
 _NO_STATUS = 1005
 _NEVER_SENT = frozenset({_ABNORMAL, _NO_STATUS, 1015})
 _CLEAN = frozenset({1000, 1001})
+
+_BREATHE_EVERY = 100
+"""Frames after which others are let run, when frames come faster than they can be taken."""
 
 # Looked up once: on Python 3.11 an enum finds its members slowly, and every frame is asked.
 _TEXT, _BINARY = aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY
@@ -71,10 +74,11 @@ class WsTimeouts:
 
 class WebSocketConnection:
     """
-    An open connection. Iterate it for frames: ``str`` for text, ``bytes`` for binary. Iteration ends when the
-    connection does, whoever ended it, and ``closed`` then says how; it never raises for a lost connection.
+    An open connection. Iterate it for frames, ``str`` for text and ``bytes`` for binary, or have it push them into a
+    function with ``deliver``, which is faster. Either ends when the connection does, whoever ended it, and ``closed``
+    then says how; neither raises for a lost connection.
 
-    Keep reading: pings of the peer are answered while somebody iterates. One task iterates; any may send or close.
+    Keep reading: pings of the peer are answered while somebody reads. One task reads; any may send or close.
     """
 
     def __init__(
@@ -237,8 +241,27 @@ class WebSocketConnection:
         return self
 
     async def __anext__(self) -> str | bytes:
-        if self._closed is not None:
+        frame = await self._next()
+        if frame is None:
             raise StopAsyncIteration
+        return frame
+
+    async def deliver(self, take: Callable[[str | bytes], bool]) -> None:
+        """
+        Give each frame to ``take``, in order, until the connection ends or ``take`` returns that it wants no more.
+
+        What ``take`` raises goes through. When frames come without a pause, others get their turn in between.
+        """
+        count = 0
+        while (frame := await self._next()) is not None and take(frame):
+            count += 1
+            if not count % _BREATHE_EVERY:
+                await asyncio.sleep(0)
+
+    async def _next(self) -> str | bytes | None:
+        """Return the next frame; None when the connection has ended."""
+        if self._closed is not None:
+            return None
         if self._watch is None:
             message = await self._ws.receive()
         else:
@@ -255,7 +278,7 @@ class WebSocketConnection:
         if self._closed is None:
             # Otherwise another task is closing; the reader need not wait for it.
             await self._release(self._end(self._how(message)).code)
-        raise StopAsyncIteration
+        return None
 
     async def close(self, code: int = 1000, reason: str = "") -> Closed:
         """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -39,6 +39,7 @@ from perpkit.core.models import (
     Ticker,
     Trade,
 )
+from perpkit.core.streams.connect import Take
 from perpkit.core.streams.delivery import EventStream
 from perpkit.core.streams.hub import StreamHub
 from perpkit.core.streams.protocol import (
@@ -353,14 +354,10 @@ class ToyConnection:
         self.released = True
         return self.closed
 
-    def __aiter__(self) -> AsyncIterator[Frame]:
-        return self
-
-    async def __anext__(self) -> Frame:
-        frame = await self.frames.get()
-        if frame is None:
-            raise StopAsyncIteration
-        return frame
+    async def deliver(self, take: Take) -> None:
+        while (frame := await self.frames.get()) is not None:
+            if not take(frame):
+                return
 
     def asked(self, what: str) -> list[str | None]:
         """The topics of the frames of one sort that we sent."""

@@ -5,9 +5,12 @@ from __future__ import annotations
 import gc
 import tracemalloc
 
+import pytest
+
 from perpkit.core.book import OrderBook
+from perpkit.core.errors import InvalidRequestError, StreamError
 from perpkit.core.models import BookSnapshot, Channel, StreamState, StreamStatus
-from perpkit.core.streams.protocol import Data
+from perpkit.core.streams.protocol import Data, Refusal
 from perpkit.core.streams.settings import StreamSettings
 from tests.core.streams.rig import (
     BOOK,
@@ -50,6 +53,38 @@ async def test_private_events_are_never_dropped():
         assert stream.backlog == 5_000
         assert [event.fill_id for event in await read(stream)] == [f"f{n}" for n in range(5_000)]
         assert stream.backlog == 0
+
+
+async def test_a_reader_takes_what_waits_without_waiting():
+    """In the same order as the iterator, from the first status on; None when nothing waits, and nothing is lost."""
+    async with Rig() as rig:
+        stream = rig.hub.open([FILLS])
+        assert stream.take_nowait() is None
+        await settle()
+        first = stream.take_nowait()
+        assert states([first]) == [StreamState.LIVE]
+        assert stream.take_nowait() is None
+        for number in range(3):
+            rig.connection.bring(Data("fills.all", [fill(f"f{number}", number)]))
+        await settle()
+        woken = await anext(stream)
+        taken = [woken, stream.take_nowait(), stream.take_nowait()]
+        assert [event.fill_id for event in taken] == ["f0", "f1", "f2"]
+        assert stream.take_nowait() is None
+        await stream.close()
+        assert stream.take_nowait() is None
+
+
+async def test_taking_without_waiting_raises_what_a_refusal_says():
+    """Once, after its status, as the iterator does."""
+    async with Rig() as rig:
+        rig.respond = lambda sent: [Refusal(sent.request_id, InvalidRequestError("no such channel"))]
+        stream = await rig.open(TRADES)
+        await settle()
+        assert states([stream.take_nowait()]) == [StreamState.REFUSED]
+        with pytest.raises(StreamError, match="no such channel"):
+            stream.take_nowait()
+        assert stream.take_nowait() is None
 
 
 async def test_a_reader_far_behind_is_logged(caplog):

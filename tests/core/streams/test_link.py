@@ -12,6 +12,7 @@ import pytest
 
 from perpkit.core.errors import (
     AuthError,
+    ConnectionLostError,
     DecodeError,
     HandshakeRefusedError,
     InvalidRequestError,
@@ -19,10 +20,11 @@ from perpkit.core.errors import (
     StreamAuthError,
     StreamError,
 )
-from perpkit.core.models import Channel, StreamState
+from perpkit.core.models import Channel, StreamState, Trade
 from perpkit.core.streams.protocol import (
     Ack,
     Closing,
+    Frame,
     Incoming,
     Refusal,
     Reply,
@@ -326,6 +328,40 @@ async def test_a_request_of_the_venue_is_answered():
         rig.connection.bring(Reply("pong 7"))
         await settle()
         assert rig.connection.sent[-1] == Sent("pong", 7)
+
+
+async def test_reading_goes_on_while_an_answer_is_being_sent():
+    """A peer that takes nothing for a while holds up its answers alone; they go out in their order."""
+    async with Rig() as rig:
+        stream = await rig.open(TRADES)
+        send, free = rig.connection.send, asyncio.Event()
+
+        async def slow(frame: Frame) -> None:
+            await free.wait()
+            await send(frame)
+
+        rig.connection.send = slow  # type: ignore[method-assign]
+        rig.connection.bring(Reply("pong 7"))
+        rig.connection.bring(Reply("pong 8"))
+        await rig.bring(TRADES, trade("t1", 1))
+        assert rig.connection.sent[-1].what == "subscribe"
+        assert [event.trade_id for event in await read(stream) if isinstance(event, Trade)] == ["t1"]
+        free.set()
+        await settle()
+        assert rig.connection.sent[-2:] == [Sent("pong", 7), Sent("pong", 8)]
+
+
+async def test_an_answer_that_cannot_be_sent_ends_the_connection():
+    """The venue would end it for our silence; it is made again at once."""
+    async with Rig() as rig:
+        stream = await rig.open(TRADES)
+        await read(stream)
+        rig.connection.send_error = ConnectionLostError("broken")
+        rig.connection.bring(Reply("pong 7"))
+        await settle()
+        assert states(await read(stream)) == [LOST]
+        await rig.advance(5)
+        assert len(rig.connector.connections) == 2
 
 
 async def test_keepalives_are_sent_at_the_venues_interval():

@@ -127,6 +127,54 @@ async def test_a_close_by_the_peer_ends_the_iteration_and_says_how(code: int) ->
             await connection.send("late")
 
 
+async def test_frames_are_pushed_in_order_until_the_peer_closes() -> None:
+    """Text and bytes alike, the last one too, and then ``closed`` says how it ended."""
+
+    async def serve(ws: web.WebSocketResponse) -> None:
+        await ws.send_str("one")
+        await ws.send_bytes(b"two")
+        await ws.close(code=4001, message=b"see you")
+
+    taken: list[str | bytes] = []
+
+    def take(frame: str | bytes) -> bool:
+        taken.append(frame)
+        return True
+
+    async with web_server(ws_route(serve)) as url, await connect(url) as connection:
+        await asyncio.wait_for(connection.deliver(take), 5)
+        assert taken == ["one", b"two"]
+        assert connection.closed == Closed(4001, "see you", clean=False, by_us=False)
+        await connection.deliver(take)
+        assert taken == ["one", b"two"]
+
+
+async def test_who_wants_no_more_frames_gets_no_more_and_who_fails_is_heard() -> None:
+    """The connection is left as it is: the next reader gets the next frame."""
+
+    async def serve(ws: web.WebSocketResponse) -> None:
+        for number in range(3):
+            await ws.send_str(str(number))
+        await ws.receive()
+
+    taken: list[str | bytes] = []
+
+    def take(frame: str | bytes) -> bool:
+        taken.append(frame)
+        if frame == "1":
+            raise ConnectionLostError("enough")
+        return False
+
+    async with web_server(ws_route(serve)) as url, await connect(url) as connection:
+        await asyncio.wait_for(connection.deliver(take), 5)
+        assert taken == ["0"]
+        with pytest.raises(ConnectionLostError, match="enough"):
+            await asyncio.wait_for(connection.deliver(take), 5)
+        assert taken == ["0", "1"]
+        assert connection.closed is None
+        assert await anext(connection) == "2"
+
+
 async def test_a_connection_lost_right_after_the_handshake_is_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     """The library finds it gone when it takes it over, and says so with a bare AssertionError; it becomes ours."""
 
