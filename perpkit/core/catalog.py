@@ -130,6 +130,8 @@ class MarketCatalog:
         if venue and venue != self._venue:
             return UnknownMarketError(f"{name!r} names the venue {venue!r}; this is {self._venue}", venue=self._venue)
         known = [market.instrument.symbol for market in self._by_id.values()]
-        near = difflib.get_close_matches(symbol, known, n=3, cutoff=0.5)
+        by_base = {market.instrument.base: market.instrument.symbol for market in self._by_id.values()}
+        like_its_base = [by_base[base] for base in difflib.get_close_matches(symbol, by_base, n=3)]
+        near = list(dict.fromkeys(like_its_base + difflib.get_close_matches(symbol, known, n=3, cutoff=0.5)))[:3]
         hint = f"; did you mean {', '.join(near)}?" if near else f"; {len(known)} perpetuals are listed"
         return UnknownMarketError(f"no perpetual market {name!r}{hint}", venue=self._venue)

@@ -46,6 +46,13 @@ async def test_a_typo_is_answered_with_the_nearest_name() -> None:
         await catalog.resolve("BTC-USD-PRP")
 
 
+@pytest.mark.parametrize("name", ["kPEP", "PEPE", "kPEPE"])
+async def test_a_base_alone_is_answered_with_its_market(name: str) -> None:
+    """Whoever writes the asset, or nearly so, means its perpetual; the rest of a symbol is not held against it."""
+    with pytest.raises(UnknownMarketError, match="did you mean kPEPE-USD-PERP"):
+        await _catalog(_Loader(toy_market("BTC"), toy_market("kPEPE"))).resolve(name)
+
+
 async def test_a_market_of_another_venue_is_refused() -> None:
     """An id carries its venue so that a script can't send one venue's market to another."""
     catalog = _catalog(_Loader(toy_market("BTC")))
