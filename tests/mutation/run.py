@@ -35,19 +35,12 @@ from tests.mutation.page import LEAST, LEAST_OF_A_FILE, Tried, page, share
 
 ROOT = Path(__file__).parents[2]
 _PLUGIN = ROOT / "perpkit" / "adapters" / "paradex"
+_MODULES = (
+    "auth", "credentials", "decode", "decode_account", "decode_book", "encode", "errors", "memory", "order_socket",
+    "signing", "stream", "wire",
+)  # fmt: skip
 FILES = {
-    **{
-        name: _PLUGIN / f"{name}.py"
-        for name in (
-            "decode",
-            "decode_account",
-            "decode_book",
-            "encode",
-            "signing",
-            "stream",
-            "wire",
-        )
-    },
+    **{name: _PLUGIN / f"{name}.py" for name in _MODULES},
     "loose_json": ROOT / "perpkit" / "core" / "transport" / "loose_json.py",
 }
 TESTS = ("tests/adapters/paradex",)
