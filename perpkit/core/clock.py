@@ -9,6 +9,8 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Protocol, runtime_checkable
 
+from perpkit.core.errors import DecodeError
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -62,16 +64,34 @@ _starts: dict[int, datetime] = {}
 """Moments 4,096 milliseconds apart, those met lately."""
 
 
+_FIRST_STEP = (datetime.min.replace(tzinfo=UTC) - EPOCH) // _MILLISECOND >> _STEP_BITS
+_LAST_STEP = (datetime.max.replace(tzinfo=UTC) - EPOCH) // _MILLISECOND >> _STEP_BITS
+
+
 def from_ms(milliseconds: int) -> datetime:
-    """Turn milliseconds since 1970 into an aware UTC datetime, exactly."""
+    """
+    Turn milliseconds since 1970 into an aware UTC datetime, exactly.
+
+    Raises:
+        DecodeError: It lies outside the years 1 to 9999, as nanoseconds taken for milliseconds do.
+    """
     # This runs for every event, and events of one second come together: an addition takes a fifth of a multiplication.
     start = _starts.get(milliseconds >> _STEP_BITS)
     if start is None:
+        number = milliseconds >> _STEP_BITS
+        if not _FIRST_STEP < number < _LAST_STEP:
+            return _at_the_edge(milliseconds)
         if len(_starts) >= _MOST_STARTS:
             _starts.clear()
-        number = milliseconds >> _STEP_BITS
         start = _starts[number] = EPOCH + (number << _STEP_BITS) * _MILLISECOND
     return start + _STEPS[milliseconds & _STEP_MASK]
+
+
+def _at_the_edge(milliseconds: int) -> datetime:
+    try:
+        return EPOCH + milliseconds * _MILLISECOND
+    except OverflowError:
+        raise DecodeError(f"{milliseconds} ms since 1970 is no date of the years 1 to 9999") from None
 
 
 def to_ms(moment: datetime) -> int:

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
 import pluggy
+from pydantic import ValidationError
 
 from perpkit.core import quantize
 from perpkit.core.arguments import (
@@ -33,6 +34,7 @@ from perpkit.core.context import VenueContext
 from perpkit.core.errors import (
     CapabilityError,
     ConfigError,
+    DecodeError,
     InvalidOrderError,
     OutcomeUnknownError,
     PerpkitError,
@@ -618,6 +620,13 @@ class Venue:
             error.operation = error.operation or operation
             error.client_order_id = error.client_order_id or client_order_id
             raise
+        except (ValidationError, ArithmeticError) as error:
+            # No model takes it, or nobody can compute with it: a bar below zero, a number of a million digits. Of what
+            # a command answers its own guard has made an unknown outcome by now.
+            if not operation.startswith("fetch_"):
+                raise
+            msg = f"an answer holds what can't be ({_why(error)})"
+            raise DecodeError(msg, venue=self.name, operation=operation) from error
 
     async def _prepare(self, operation: str, intent: OrderIntent) -> OrderIntent:
         check_type(operation, "intent", intent, OrderIntent, "pass an OrderIntent")
@@ -643,6 +652,13 @@ class Venue:
 
     async def _market_or_all(self, market: MarketLike | None) -> Market | None:
         return None if market is None else await self.market(market)
+
+
+def _why(error: ValidationError | ArithmeticError) -> str:
+    if isinstance(error, ArithmeticError):
+        return f"{type(error).__name__} in computing with it"
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    return f"{error.title} {'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
 
 
 def _ref(operation: str, order: OrderLike) -> OrderRef:

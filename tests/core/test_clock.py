@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from perpkit.core import clock
 from perpkit.core.clock import EPOCH, from_ms, to_ms
+from perpkit.core.errors import DecodeError
 
 LAST = (datetime.max.replace(tzinfo=UTC) - EPOCH) // timedelta(milliseconds=1)
-FIRST = -((EPOCH - datetime(1, 1, 2, tzinfo=UTC)) // timedelta(milliseconds=1))
+FIRST = -((EPOCH - datetime.min.replace(tzinfo=UTC)) // timedelta(milliseconds=1))
 
 
 @given(st.integers(FIRST, LAST))
@@ -42,3 +43,12 @@ def test_a_fraction_of_a_millisecond_is_refused():
     """A float has lost digits already."""
     with pytest.raises(TypeError):
         from_ms(1_760_000_000_000.5)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("milliseconds", [LAST + 1, FIRST - 1, 10**18, 10**30, -(10**30)])
+def test_a_number_that_is_no_date_is_named_and_can_not_be_read(milliseconds: int):
+    """A venue that changes to nanoseconds is told as an answer that can't be read, not as a failure of our own."""
+    from_ms(LAST)
+    from_ms(FIRST)
+    with pytest.raises(DecodeError, match=f"{milliseconds} ms since 1970 is no date"):
+        from_ms(milliseconds)

@@ -3,26 +3,39 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
 import perpkit
+from perpkit.core.context import VenueContext
 from perpkit.core.errors import (
     CapabilityError,
     ConfigError,
     ConnectionLostError,
+    DecodeError,
     InvalidOrderError,
     OutcomeUnknownError,
     PluginError,
     UnknownMarketError,
 )
-from perpkit.core.models import MarketStatus, OrderIntent, OrderRef, OrderStatus, OrderType, Side, TimeInForce
+from perpkit.core.hookspecs import hookimpl
+from perpkit.core.models import (
+    Candle,
+    MarketStatus,
+    OrderIntent,
+    OrderRef,
+    OrderStatus,
+    OrderType,
+    Position,
+    Side,
+    TimeInForce,
+)
 from perpkit.core.venue import Venue
 from tests.core.clocks import ManualClock
-from tests.core.toys import ToyVenue, toy_market
+from tests.core.toys import NOW, ToyVenue, toy_market
 
 
 class _Opened:
@@ -137,6 +150,41 @@ async def test_an_error_from_the_plugin_learns_where_it_happened(toy: _Opened) -
         await toy.venue.place_order(_intent(client_order_id="mine-1"))
     error = caught.value
     assert (error.venue, error.operation, error.client_order_id) == ("toy", "place_order", "mine-1")
+
+
+class _Unreadable(ToyVenue):
+    """Its positions can't be made of what its venue says."""
+
+    def __init__(self, context: VenueContext, reading: Callable[[], object]) -> None:
+        super().__init__(context)
+        self._reading = reading
+
+    @hookimpl
+    async def fetch_positions(self) -> list[Position]:
+        self._reading()
+        return []
+
+
+def _below_zero() -> Candle:
+    hour = timedelta(hours=1)
+    return Candle(market_id="BTC-USD-PERP@toy", opened_at=NOW, interval=hour, open=-1, high=1, low=1, close=1)
+
+
+@pytest.mark.parametrize(
+    ("reading", "words"),
+    [
+        (lambda: Decimal("1e999999") * 10, "Overflow in computing with it"),
+        (lambda: 1 / Decimal(0), "DivisionByZero in computing with it"),
+        (_below_zero, "Candle open: "),
+    ],
+)
+async def test_an_answer_that_no_model_takes_can_not_be_read(reading, words) -> None:
+    """Whatever a plugin's decoding lets through: the error is typed, and says where and what."""
+    async with perpkit.open_venue("toy", plugin=lambda context: _Unreadable(context, reading)) as venue:
+        with pytest.raises(DecodeError) as caught:
+            await venue.fetch_positions()
+    assert words in str(caught.value)
+    assert (caught.value.venue, caught.value.operation) == ("toy", "fetch_positions")
 
 
 async def test_an_unknown_outcome_is_resolved_from_the_error_alone(toy: _Opened) -> None:

@@ -99,6 +99,8 @@ _new_trade, _new_order = Trade.trusted, Order.trusted
 _LEAST_MS: Final = 10**11
 """Below it a time is in seconds: some documented samples are. In milliseconds it would be before March 1973."""
 
+_MOST_DIGITS: Final = 18
+
 _reported: set[str] = set()
 _MOST_REPORTED = 1000
 
@@ -133,6 +135,13 @@ def _sign(word: str, what: str) -> int:
 def positive(value: Decimal | None) -> Decimal | None:
     """Read a price where zero and less mean that there is none."""
     return value if value is not None and value > _ZERO else None
+
+
+def _count(value: Decimal, what: str) -> int:
+    # Of 1e999999999 int() would make a number of a billion digits, and nothing else would go on meanwhile.
+    if value.adjusted() > _MOST_DIGITS:
+        raise refuse(what, f"{value} is no count")
+    return int(value)
 
 
 def moment(milliseconds: int) -> datetime:
@@ -182,7 +191,7 @@ def market(row: schema.Market) -> Market:
             max_leverage=positive(rules.max_leverage),
             # The first band's: 'riskFactor' is the initial margin rate up to a position value.
             initial_margin_fraction=min(bands, key=lambda band: band.upper_bound).risk_factor if bands else None,
-            max_open_orders=int(rules.max_num_orders),
+            max_open_orders=_count(rules.max_num_orders, what),
             status=status,
             listed_at=moment(row.created_at) if row.created_at else None,
         )
@@ -190,6 +199,13 @@ def market(row: schema.Market) -> Market:
         first = error.errors(include_url=False, include_context=False)[0]
         place = ".".join(str(part) for part in first["loc"])
         raise refuse(what, f"{place}: {first['msg']}") from error
+    except DecodeError as error:
+        if error.message.startswith(what):
+            raise
+        # A date that is none doesn't know whose it is.
+        raise refuse(what, error.message) from error
+    except ArithmeticError as error:
+        raise refuse(what, "a number of it is beyond what can be computed with") from error
 
 
 def ticker(row: schema.MarketStats, listed: Market, received: datetime) -> Ticker:

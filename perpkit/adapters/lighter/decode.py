@@ -138,8 +138,10 @@ def moment(stamp: int) -> datetime | None:
     if not stamp:
         return None
     if stamp < 10**11:
-        return EPOCH + timedelta(seconds=stamp)
-    return from_ms(stamp) if stamp < 10**14 else EPOCH + timedelta(microseconds=stamp)
+        return from_ms(stamp * 1000)
+    if stamp < 10**14:
+        return from_ms(stamp)
+    return from_ms(stamp // 1000) + timedelta(microseconds=stamp % 1000)
 
 
 def moment_of(stamp: int, what: str) -> datetime:
@@ -189,6 +191,8 @@ def market(row: schema.OrderBookDetail) -> Market:
         first = error.errors(include_url=False, include_context=False)[0]
         place = ".".join(str(part) for part in first["loc"])
         raise refuse(what, f"{place}: {first['msg']}") from error
+    except ArithmeticError as error:
+        raise refuse(what, "a number of it is beyond what can be computed with") from error
 
 
 def ticker(

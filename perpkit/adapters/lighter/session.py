@@ -20,7 +20,7 @@ from perpkit.adapters.lighter.rest import RestClient
 from perpkit.adapters.lighter.signing.auth_token import StaticToken, TokenKeeper
 from perpkit.adapters.lighter.signing.nonce import NonceLanes
 from perpkit.adapters.lighter.signing.signer import Signer
-from perpkit.core.clock import EPOCH
+from perpkit.core.clock import from_ms
 from perpkit.core.context import VenueContext
 from perpkit.core.errors import AuthError, CredentialsError
 from perpkit.core.transport.http import HttpTimeouts
@@ -158,7 +158,7 @@ class Session:
         answer, reply = await self.rest.get_status()
         round_trip = reply.received_at - reply.sent_at
         ours = reply.sent_at + round_trip / 2
-        earliest = EPOCH + timedelta(seconds=answer.timestamp)
+        earliest = from_ms(answer.timestamp * 1000)
         latest = earliest + timedelta(seconds=1)
         skew = earliest - ours if ours < earliest else max(ours - latest, timedelta(0)) * -1
         if abs(skew - self._skew) >= _WORTH_TELLING and abs(skew) >= _WORTH_TELLING:

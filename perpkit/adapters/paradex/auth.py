@@ -22,10 +22,11 @@ from perpkit.adapters.paradex.credentials import CredentialKind, Credentials
 from perpkit.adapters.paradex.sdk_signer import SdkSigner, require_agreement, sdk_is_installed
 from perpkit.adapters.paradex.signing import NativeSigner, Signer, derive_account
 from perpkit.core.clock import Clock
-from perpkit.core.errors import AuthError, ConfigError, CredentialsError, TransportError
+from perpkit.core.errors import AuthError, ConfigError, CredentialsError, DecodeError, TransportError
 from perpkit.core.single_flight import SingleFlight
 from perpkit.core.transport.redact import Redactor, Secret
 from perpkit.crypto.stark import public_key
+from perpkit.crypto.stark.field import SHORT_STRING_LIMIT
 
 log = logging.getLogger(__name__)
 
@@ -132,16 +133,16 @@ class _Claims(msgspec.Struct):
 
 
 def _life_of(token: str) -> timedelta:
-    """Return how long a token lives by its own two dates, which are of one clock; without them, five minutes."""
+    """Return how long a token lives by its own two dates, which are of one clock; without good ones, five minutes."""
     parts = token.split(".")
     if len(parts) != 3:
         return endpoints.TOKEN_LIFE
     try:
         raw = base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4))
         claims = msgspec.json.decode(raw, type=_Claims, strict=False)
-    except (ValueError, msgspec.DecodeError):
+        life = timedelta(seconds=claims.exp - claims.iat)
+    except (ValueError, OverflowError, msgspec.DecodeError):
         return endpoints.TOKEN_LIFE
-    life = timedelta(seconds=claims.exp - claims.iat)
     return life if life > timedelta(0) else endpoints.TOKEN_LIFE
 
 
@@ -169,6 +170,7 @@ async def make_signer(settings: ParadexSettings, credentials: Credentials, confi
     Raises:
         ConfigError: The server is of another chain than the environment; or the two signers disagree, and nothing may
             be signed.
+        DecodeError: What the server calls its chain can't be one.
         CredentialsError: There is no key, or the account can't be told.
     """
     chain_id = config.starknet_chain_id
@@ -179,6 +181,8 @@ async def make_signer(settings: ParadexSettings, credentials: Credentials, confi
             "signature for one is worth nothing on the other. Set environment, or rest_url and chain_id, right"
         )
         raise ConfigError(msg, venue=VENUE)
+    if not (chain_id.isascii() and 0 < len(chain_id) <= SHORT_STRING_LIMIT):
+        raise DecodeError(f"starknet_chain_id {chain_id[:40]!r} is no chain's: at most 31 characters", venue=VENUE)
     key = credentials.signing_key()
     account = account_of(credentials, config)
     native = NativeSigner(key, account, chain_id)

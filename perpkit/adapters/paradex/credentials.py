@@ -12,13 +12,14 @@ import binascii
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 import msgspec
 
 from perpkit.adapters.paradex.config import VENUE
+from perpkit.core.clock import EPOCH
 from perpkit.core.credentials import SecretNames
 from perpkit.core.errors import CredentialsError
 from perpkit.core.transport.redact import Secret
@@ -163,7 +164,7 @@ def token_expiry(token: str) -> datetime | None:
     Return when a JWT expires by its own word; its signature is not verified. None when it doesn't say.
 
     Raises:
-        ValueError: It has not the shape of a JWT.
+        ValueError: It has not the shape of a JWT, or its date is none.
     """
     parts = token.split(".")
     if len(parts) != 3 or not all(parts[:2]):
@@ -175,7 +176,13 @@ def token_expiry(token: str) -> datetime | None:
     except (binascii.Error, msgspec.DecodeError, UnicodeDecodeError) as exc:
         msg = "its middle part holds no claims"
         raise ValueError(msg) from exc
-    return datetime.fromtimestamp(claims.exp, UTC) if claims.exp is not None else None
+    if claims.exp is None:
+        return None
+    try:
+        return EPOCH + timedelta(seconds=claims.exp)
+    except OverflowError as exc:
+        msg = "its exp is no date"
+        raise ValueError(msg) from exc
 
 
 def _token(text: str, where: str, now: datetime) -> Secret:

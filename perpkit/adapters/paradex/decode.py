@@ -168,9 +168,9 @@ def market(row: schema.Market, now: datetime, *, interactive: bool = False) -> M
     """
     what = f"market {row.symbol}"
     fees = _fees(row.fee_config, interactive=interactive)
-    initial, maintenance, most = _margins(row.delta1_cross_margin_params)
     hours = row.funding_period_hours
     try:
+        initial, maintenance, most = _margins(row.delta1_cross_margin_params)
         return Market(
             venue=VENUE,
             symbol=row.symbol,
@@ -196,6 +196,13 @@ def market(row: schema.Market, now: datetime, *, interactive: bool = False) -> M
         first = error.errors(include_url=False, include_context=False)[0]
         place = ".".join(str(part) for part in first["loc"])
         raise refuse(what, f"{place}: {first['msg']}") from error
+    except DecodeError as error:
+        if error.message.startswith(what):
+            raise
+        # A date that is none doesn't know whose it is.
+        raise refuse(what, error.message) from error
+    except ArithmeticError as error:
+        raise refuse(what, "a number of it is beyond what can be computed with") from error
 
 
 def _margins(params: schema.MarginParams | None) -> tuple[Decimal | None, Decimal | None, Decimal | None]:

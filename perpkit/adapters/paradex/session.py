@@ -28,7 +28,7 @@ from perpkit.adapters.paradex.sdk_signer import SdkSigner
 from perpkit.adapters.paradex.signing import Signer
 from perpkit.core.clock import from_ms
 from perpkit.core.context import VenueContext
-from perpkit.core.errors import AuthError, ConfigError
+from perpkit.core.errors import AuthError, ConfigError, DecodeError
 from perpkit.core.single_flight import SingleFlight
 from perpkit.core.transport.http import HttpTimeouts
 from perpkit.crypto.stark import public_key
@@ -143,6 +143,8 @@ class Session:
         """Ask for the venue's time and learn how ours differs."""
         answer, reply = await self.rest.get_system_time()
         round_trip = reply.received_at - reply.sent_at
+        if answer.server_time <= 0:
+            raise DecodeError(f"the venue says that it is {answer.server_time} ms since 1970", venue=VENUE)
         server_time = from_ms(answer.server_time)
         reading = ClockReading(server_time, server_time - (reply.sent_at + round_trip / 2), round_trip)
         self.clock.learn(reading.skew)

@@ -36,6 +36,9 @@ _HEADER_IN_CLEAR = re.compile(r"(expiration|expiry|timestamp|version)$", re.IGNO
 
 _JWT = re.compile(r"\beyJ[\w-]{4,}\.[\w-]{4,}(?:\.[\w-]*)?")
 _SCHEME = re.compile(r"\b(Bearer|Basic)(\s+)[\w.~+/=-]{6,}", re.IGNORECASE)
+_LONGEST_NUMBER = 100
+"""What is longer is no number that anybody writes in another form."""
+
 _HEX = re.compile(r"(?:0x)?[0-9a-f]{16,}", re.IGNORECASE)
 
 
@@ -188,9 +191,12 @@ def _forms(secret: Secret | str | int | None) -> frozenset[str]:
         # In a URL it is percent-encoded; in JSON quotes and, by some writers, slashes are escaped.
         escaped = given.replace("\\", "\\\\").replace('"', '\\"')
         forms = {given, quote(given), quote(given, safe=""), escaped, escaped.replace("/", "\\/")}
-        number = int(given, 16) if _HEX.fullmatch(given) else None
-        if number is None and given.isascii() and given.isdigit():
-            number = int(given) if len(given) <= 100 else None
+        number = None
+        if len(given) <= _LONGEST_NUMBER:
+            if _HEX.fullmatch(given):
+                number = int(given, 16)
+            elif given.isascii() and given.isdigit():
+                number = int(given)
     if number is not None:
         # Padded with zeros, the hex form still holds this one.
         forms |= {str(number), f"{number:x}"}

@@ -176,6 +176,20 @@ def test_a_tick_of_zero_is_refused_by_name():
         decode.market(read(schema.Market, {**MARKET_ROW, "tradingConfig": config}))
 
 
+@pytest.mark.parametrize("count", ["1e999999999", "1000000000000000000000"])
+def test_a_count_beyond_all_reason_is_refused_by_name(count):
+    """A number of a billion digits would keep everything else waiting."""
+    config = {**MARKET_ROW["tradingConfig"], "maxNumOrders": count}
+    with pytest.raises(DecodeError, match=r"market BTC-USD: .* is no count"):
+        decode.market(read(schema.Market, {**MARKET_ROW, "tradingConfig": config}))
+
+
+def test_a_date_of_a_market_that_is_none_is_refused_by_its_name():
+    """So that what the log says of a market left out can be found in the listing."""
+    with pytest.raises(DecodeError, match="market BTC-USD: 1000000000000000000 ms since 1970 is no date"):
+        decode.market(read(schema.Market, {**MARKET_ROW, "createdAt": 10**18}))
+
+
 def test_a_market_without_a_rate_or_prices_has_none():
     """Zero prices are none; a missing rate is no rate of zero."""
     stats = read(schema.MarketStats, {"bidPrice": "0", "askPrice": "0", "lastPrice": "0"})

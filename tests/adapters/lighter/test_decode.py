@@ -62,6 +62,13 @@ def test_every_market_status_of_the_contract_has_its_meaning(word, status):
     assert decode.market(detail(status=word)).status is status
 
 
+@pytest.mark.parametrize("changes", [{"price_decimals": 10**18}, {"size_decimals": -(10**18)}])
+def test_a_rule_that_nobody_can_compute_with_is_refused_by_name(changes):
+    """The row is left out like any that can't be read; it is no failure of the whole listing."""
+    with pytest.raises(DecodeError, match="market ETH"):
+        decode.market(detail(**changes))
+
+
 def test_an_unknown_market_status_takes_no_orders(caplog):
     """It is reported, and nobody trades on a guess."""
     with caplog.at_level(logging.WARNING):
@@ -203,3 +210,10 @@ def test_what_is_no_finite_number_is_refused_by_name(text):
     """The message says which field."""
     with pytest.raises(DecodeError, match="collateral"):
         decode.number(text, "collateral")
+
+
+@pytest.mark.parametrize("stamp", [10**30, 10**18, -(10**18)])
+def test_a_time_that_is_no_date_can_not_be_read(stamp):
+    """Nanoseconds, say, which the venue does not send yet."""
+    with pytest.raises(DecodeError, match="no date"):
+        decode.moment(stamp)

@@ -10,9 +10,20 @@ from datetime import timedelta
 
 import pytest
 
+from perpkit.adapters.paradex import auth
 from perpkit.adapters.paradex.auth import ServerClock, SingleFlight, TokenKeeper
+from perpkit.adapters.paradex.config import ParadexSettings
+from perpkit.adapters.paradex.credentials import CredentialKind, Credentials
+from perpkit.adapters.paradex.schema import SystemConfig
 from perpkit.adapters.paradex.signing import NativeSigner
-from perpkit.core.errors import AuthError, ConfigError, CredentialsError, NotSentError, RequestTimeoutError
+from perpkit.core.errors import (
+    AuthError,
+    ConfigError,
+    CredentialsError,
+    DecodeError,
+    NotSentError,
+    RequestTimeoutError,
+)
 from perpkit.core.models import OrderIntent, Side
 from perpkit.core.transport.redact import Redactor, Secret
 from perpkit.crypto.stark import verify
@@ -83,10 +94,10 @@ async def test_a_token_s_own_dates_say_how_long_it_lives():
     assert sign_in.count == 2
 
 
-def jwt(claims, parts=3):
+def jwt(claims, parts=3, signature="signature"):
     """Return a token that holds these claims, without padding, as JWTs are."""
     body = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
-    return ".".join(["head", body, "signature", "more"][:parts])
+    return ".".join(["head", body, signature, "more"][:parts])
 
 
 DATED = {"iat": 1_700_000_000, "exp": 1_700_001_000}
@@ -96,11 +107,14 @@ DATED = {"iat": 1_700_000_000, "exp": 1_700_001_000}
     ("text", "life"),
     [
         *((jwt({**DATED, "sub": "x" * more}), 1000) for more in range(4)),
+        *((jwt({**DATED, "sub": "x" * more}, signature="of four."[:4]), 1000) for more in range(3)),
+        (jwt({"iat": "1700000000", "exp": "1700001000"}), 1000),
         (jwt(DATED, parts=2), 300),
         (jwt(DATED, parts=4), 300),
         (jwt({"exp": 1_700_001_000}), 300),
         (jwt({"iat": 1_700_000_000, "exp": 1_700_000_000}), 300),
         (jwt({"iat": 1_700_000_001, "exp": 1_700_000_000}), 300),
+        (jwt({"iat": 1, "exp": 10**15}), 300),
         ("head.no base64 at all.signature", 300),
         ("opaque", 300),
     ],
@@ -373,6 +387,18 @@ async def test_a_read_only_token_is_used_as_it_is(stub):
     assert stub.requests("POST /orders") == []
 
 
+async def test_a_read_only_token_that_is_refused_is_told_and_not_thrown_away(stub, caplog):
+    """There is no other: the caller has the venue's refusal, the log what may be the matter; the next call tries it."""
+    stub.say("GET /balance", no("INVALID_TOKEN", status=401), BALANCE)
+    async with stub.open(readonly_token=token(99, life=10**10)) as venue:
+        with pytest.raises(AuthError, match="INVALID_TOKEN"):
+            await venue.fetch_balances()
+        assert "refused the read-only token" in caplog.text
+        assert len(stub.requests("GET /balance")) == 1
+        assert len(await venue.fetch_balances()) == 1
+    assert stub.sign_ins == 0
+
+
 async def test_without_credentials_a_private_call_says_so_and_sends_nothing(stub):
     """Public data works all the same."""
     async with stub.open(keyless=True) as venue:
@@ -390,6 +416,13 @@ async def test_a_server_of_another_chain_is_never_signed_for(stub):
     assert stub.sign_ins == 0
 
 
+async def test_a_server_of_the_chain_that_is_set_is_signed_for(stub):
+    """The setting and the server say the same."""
+    async with stub.open(chain_id=CHAIN) as venue:
+        await venue.fetch_balances()
+    assert stub.sign_ins == 1
+
+
 @pytest.mark.parametrize("off", [61_000, -61_000])
 async def test_a_clock_that_is_off_by_a_minute_is_corrected(stub, off):
     """Signatures carry the venue's time."""
@@ -399,6 +432,19 @@ async def test_a_clock_that_is_off_by_a_minute_is_corrected(stub, off):
         await venue.fetch_balances()
         health_stamp = int(next(a for a in stub.asked if a.path.startswith("/auth/")).headers["PARADEX-TIMESTAMP"])
     assert abs(health_stamp * 1000 - stub.time_ms()) < 5_000
+
+
+@pytest.mark.parametrize("time_ms", [0, -1, 10**18])
+async def test_a_venue_whose_time_can_not_be_is_not_signed_in_to(stub, time_ms):
+    """The time goes into every signature, so an order was not sent."""
+    stub.say("GET /system/time", {"server_time": time_ms})
+    async with stub.open() as venue:
+        with pytest.raises(DecodeError, match="since 1970"):
+            await venue.fetch_balances()
+        with pytest.raises(NotSentError, match="since 1970"):
+            await venue.place_order(OrderIntent(market_id="BTC-USD-PERP", side=Side.BUY, size="1", price="100"))
+    assert stub.sign_ins == 0
+    assert stub.requests("POST /orders") == []
 
 
 async def test_a_main_key_finds_its_own_account(stub):
@@ -418,6 +464,98 @@ async def test_a_main_key_finds_its_own_account(stub):
     assert asked.headers["PARADEX-STARKNET-ACCOUNT"] == (
         "0x5c45e05b597aaa5ff2e28b8e880975981dcdbb2330e9827ad06d73d52b0bd1c"
     )
+
+
+# Which signer signs
+
+
+class FakeSdk(NativeSigner):
+    """Stands for the official SDK's signer, which needs a package that is not there: the same hashes, another name."""
+
+
+class WrongSdk(FakeSdk):
+    """Hashes a sign-in in a way of its own."""
+
+    def auth_hash(self, timestamp, expiration):
+        return super().auth_hash(timestamp, expiration + 1)
+
+
+def signing(chain_id=None, **settings):
+    """Return the arguments of make_signer for the stub's key."""
+    settings = ParadexSettings(environment="local", rest_url="http://127.0.0.1:9/v1", chain_id=chain_id, **settings)
+    credentials = Credentials(CredentialKind.SUBKEY, account=int(ACCOUNT, 16), private_key=Secret(KEY))
+    return settings, credentials, SystemConfig(starknet_chain_id=CHAIN)
+
+
+@pytest.mark.parametrize(
+    ("asked", "installed", "signer"),
+    [
+        ({}, False, NativeSigner),
+        ({}, True, NativeSigner),
+        ({"self_check": False}, True, NativeSigner),
+        ({"signer": "sdk"}, True, FakeSdk),
+        ({"signer": "sdk", "self_check": False}, True, FakeSdk),
+    ],
+)
+async def test_the_signer_is_the_one_that_the_settings_ask_for(monkeypatch, asked, installed, signer):
+    """An SDK that is merely installed is compared with and does not sign."""
+    monkeypatch.setattr(auth, "sdk_is_installed", lambda: installed)
+    monkeypatch.setattr(auth, "SdkSigner", FakeSdk)
+    made = await auth.make_signer(*signing(**asked))
+    assert type(made) is signer
+    assert made.sign_auth(1, 2) == NativeSigner(int(KEY, 16), int(ACCOUNT, 16), CHAIN).sign_auth(1, 2)
+
+
+@pytest.mark.parametrize("asked", [{}, {"signer": "sdk"}, {"signer": "sdk", "self_check": False}])
+async def test_where_the_two_signers_disagree_neither_signs(monkeypatch, asked):
+    """Whichever was asked for: one of them signs what the venue will not read."""
+    monkeypatch.setattr(auth, "sdk_is_installed", lambda: True)
+    monkeypatch.setattr(auth, "SdkSigner", WrongSdk)
+    with pytest.raises(ConfigError, match="disagree on sign-in"):
+        await auth.make_signer(*signing(**asked))
+
+
+async def test_without_a_self_check_an_installed_sdk_is_left_alone(monkeypatch):
+    """It takes seconds to import."""
+    monkeypatch.setattr(auth, "sdk_is_installed", lambda: True)
+    monkeypatch.setattr(auth, "SdkSigner", WrongSdk)
+    assert type(await auth.make_signer(*signing(self_check=False))) is NativeSigner
+
+
+async def test_a_server_of_another_chain_gets_no_signer():
+    """The error is the venue's, and names both chains."""
+    with pytest.raises(ConfigError, match=f"is of chain {CHAIN}, but local is SOME_OTHER") as caught:
+        await auth.make_signer(*signing(chain_id="SOME_OTHER"))
+    assert caught.value.venue == "paradex"
+
+
+@pytest.mark.parametrize("chain", ["", "X" * 32, "PRIVATE_SN_\N{GREEK CAPITAL LETTER PI}"])
+async def test_a_chain_that_can_not_be_one_gets_no_signer(chain):
+    """A signature is bound to its 31 characters at most; nothing is signed for what the server garbled."""
+    settings, credentials, _ = signing()
+    with pytest.raises(DecodeError, match="starknet_chain_id") as caught:
+        await auth.make_signer(settings, credentials, SystemConfig(starknet_chain_id=chain))
+    assert caught.value.venue == "paradex"
+
+
+HASHES = {"paraclear_account_hash": "0x123", "paraclear_account_proxy_hash": "0x456"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "hashes"),
+    [
+        (CredentialKind.SUBKEY, HASHES),
+        (CredentialKind.MAIN, {**HASHES, "paraclear_account_hash": ""}),
+        (CredentialKind.MAIN, {**HASHES, "paraclear_account_proxy_hash": ""}),
+        (CredentialKind.MAIN, {}),
+    ],
+)
+def test_an_account_that_can_not_be_derived_has_to_be_named(kind, hashes):
+    """A subkey's owner does not follow from it; a main key's does only with both of the venue's class hashes."""
+    credentials = Credentials(kind, private_key=Secret(KEY))
+    with pytest.raises(CredentialsError, match="PARADEX_ACCOUNT") as caught:
+        auth.account_of(credentials, SystemConfig(starknet_chain_id=CHAIN, **hashes))
+    assert caught.value.venue == "paradex"
 
 
 async def test_a_sign_in_that_fails_before_an_order_means_that_it_was_not_sent(stub):

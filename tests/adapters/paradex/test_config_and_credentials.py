@@ -136,6 +136,9 @@ def test_the_first_source_with_a_key_gives_all():
         ({"account": ACCOUNT}, "account alone opens nothing"),
         ({"readonly_token": "abc"}, "readonly_token is no JWT"),
         ({"readonly_token": "a.b.c"}, "readonly_token is no JWT"),
+        ({"readonly_token": jwt(exp=10**15)}, "readonly_token is no JWT: its exp is no date"),
+        ({"readonly_token": jwt(exp=10**30)}, "readonly_token is no JWT: its exp is no date"),
+        ({"readonly_token": jwt(exp=-(2**63))}, "readonly_token is no JWT: its exp is no date"),
     ],
 )
 def test_a_malformed_credential_is_named_and_not_shown(settings, words):

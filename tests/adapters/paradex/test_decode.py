@@ -143,7 +143,18 @@ def test_a_market_s_status_follows_from_its_dates_and_mode(changes, status):
     assert decode.market(market_row(**changes), NOW).status is status
 
 
-@pytest.mark.parametrize("changes", [{"price_tick_size": "0"}, {"order_size_increment": "-1"}, {"min_notional": "x"}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"price_tick_size": "0"},
+        {"order_size_increment": "-1"},
+        {"min_notional": "x"},
+        {"open_at": 10**18},
+        {"funding_period_hours": 10**18},
+        {"funding_period_hours": "1e999999999"},
+        {"delta1_cross_margin_params": {"imf_base": "1e-999999999", "imf_factor": "0", "mmf_factor": "0.5"}},
+    ],
+)
 def test_a_rule_that_can_t_be_is_an_error_that_names_the_market(changes):
     """A tick of zero would divide by zero much later."""
     with pytest.raises(DecodeError, match="market ETH-USD-PERP"):

@@ -40,6 +40,14 @@ def test_a_whole_number_is_hidden_as_one() -> None:
     assert redactor.text(f"{int(KEY, 16)} {KEY}") == "*** 0x0***"
 
 
+@pytest.mark.parametrize("digit", ["1", "f"])
+def test_a_long_row_of_digits_is_hidden_as_it_is(digit: str) -> None:
+    """A token may be nothing but digits, more than Python turns into a number."""
+    redactor = Redactor()
+    redactor.add(digit * 5000, None)
+    assert redactor.text(f"got {digit * 5000}") == "got ***"
+
+
 def test_tokens_need_no_registration() -> None:
     """Anything of the form of a JWT, and what follows Bearer, is hidden."""
     redactor = Redactor()
