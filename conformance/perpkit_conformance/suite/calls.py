@@ -8,16 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from perpkit.core.errors import PerpkitError
-from perpkit.core.models import (
-    Balance,
-    FundingAccrual,
-    MarginMode,
-    OrderIntent,
-    OrderRef,
-    Position,
-    PositionMode,
-    Side,
-)
+from perpkit.core.models import Balance, FundingAccrual, MarginMode, OrderIntent, OrderRef, Position, PositionMode, Side
 from perpkit.core.venue import Venue
 from perpkit_conformance.target import Target
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -66,3 +67,25 @@ def stir(trader: Trader) -> None:
     spec = target.control.exchange.market(trader.symbol)
     target.advance(spec.funding_period if pays_by_the_period else timedelta(minutes=1))
     target.submit(Side.SELL, trader.size())
+
+
+def fill_ids(watch: Watch) -> list[str]:
+    """Return the ids of the fills that came, in their order; one that came twice is there twice."""
+    return [each.fill_id for each in watch.of(Fill)]
+
+
+async def every_fill_once(trader: Trader, watch: Watch, after: str) -> None:
+    """Wait for the ledger's fills; fail with what is missing or double."""
+    expected = {each.id for each in trader.truth.fills()}
+    try:
+        await watch.until(lambda: set(fill_ids(watch)) >= expected, "every fill", within=timedelta(minutes=3))
+    except AssertionError as error:
+        pytest.fail(f"after {after}: the ledger has fills that never came: {expected - set(fill_ids(watch))} ({error})")
+    # What comes twice may come late.
+    trader.target.advance(timedelta(seconds=8))
+    await trader.target.breathe(20)
+    double = [name for name, times in Counter(fill_ids(watch)).items() if times > 1]
+    assert not double, f"after {after}: fills came more than once: {double}"
+    assert set(fill_ids(watch)) == expected, (
+        f"after {after}: fills that the ledger does not have: {set(fill_ids(watch)) - expected}"
+    )

@@ -43,14 +43,6 @@ _PUBLIC_ROWS = frozenset({"fetch_markets", "fetch_tickers", "fetch_trades", "fet
 """Listings that inform. Of an account's own records none may be left out, so there an error is right."""
 
 
-@pytest.fixture
-async def trader(target: Target, venue: Venue) -> Trader:
-    """A trader on a quoted book."""
-    trader = await Trader.of(target, venue)
-    target.quote(size=trader.size(100_000))
-    return trader
-
-
 def _bare(model: Any) -> Any:
     """Return a model's values without the time at which it came."""
     return model.model_dump(exclude={"ts_received"}) if isinstance(model, Model) else model

@@ -10,16 +10,7 @@ from typing import Any
 import pytest
 
 from perpkit.core.clock import from_ms
-from perpkit.core.models import (
-    BookSnapshot,
-    Fill,
-    Order,
-    Position,
-    PriceKind,
-    Side,
-    Ticker,
-    Trade,
-)
+from perpkit.core.models import BookSnapshot, Fill, Order, Position, PriceKind, Side, Ticker, Trade
 from perpkit.core.venue import Venue
 from perpkit.sim import market_data as ledger
 from perpkit_conformance.fixtures import published

@@ -10,14 +10,7 @@ from typing import Any
 import pytest
 
 from perpkit.core.errors import PerpkitError
-from perpkit.core.models import (
-    InstrumentKind,
-    Market,
-    MarketStatus,
-    OrderIntent,
-    Side,
-    VenueStatus,
-)
+from perpkit.core.models import InstrumentKind, Market, MarketStatus, OrderIntent, Side, VenueStatus
 from perpkit.core.venue import Venue
 from perpkit.sim.markets import FeeRates, MarketSpec, SystemStatus
 from perpkit.sim.orders import OrderState

@@ -8,29 +8,15 @@ from decimal import Decimal
 import pytest
 
 from perpkit.core.errors import InvalidOrderError, OrderNotFoundError, OrderRejectedError, PerpkitError, RejectReason
-from perpkit.core.models import (
-    Order,
-    OrderType,
-    Side,
-    TimeInForce,
-)
-from perpkit.core.venue import Venue
+from perpkit.core.models import Order, OrderType, Side, TimeInForce
 from perpkit.sim.orders import CloseReason, OrderState
 from perpkit_conformance.fixtures import has, offered
-from perpkit_conformance.suite.trading import CLOSED, Trader, an_id, assert_same
+from perpkit_conformance.suite.trading import CLOSED, TRADES, Trader, an_id, assert_same
 from perpkit_conformance.target import Target
 
-pytestmark = pytest.mark.needs("place_order", "fetch_order")
+pytestmark = TRADES
 
 SIDES = [pytest.param(side, id=side.value) for side in Side]
-
-
-@pytest.fixture
-async def trader(target: Target, venue: Venue) -> Trader:
-    """A trader on a quoted book: a hundredth of a percent wide, ten levels of size worth 100,000 each side."""
-    trader = await Trader.of(target, venue)
-    target.quote(size=trader.size(100_000))
-    return trader
 
 
 # Amendments

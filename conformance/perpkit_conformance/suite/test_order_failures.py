@@ -1,14 +1,12 @@
 """
-Order commands whose answer is lost, late, wrong or a refusal: each ends in the right class of error, the truth is found
+Order commands whose answer is lost, late or wrong: each ends in the right class of error, the truth is found
 afterwards, and the exchange never gets a second order.
 """
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import suppress
 from datetime import timedelta
-from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -21,33 +19,17 @@ from perpkit.core.errors import (
     PerpkitError,
     RateLimitError,
     RejectReason,
-    VenueUnavailableError,
 )
-from perpkit.core.models import Channel, MarketStatus, Order, OrderIntent, OrderStatus, OrderType, Side, TimeInForce
-from perpkit.core.venue import Venue
+from perpkit.core.models import Order, OrderIntent, OrderStatus, Side
 from perpkit.sim.faults import Fault
 from perpkit.sim.orders import CloseReason, OrderState
-from perpkit_conformance.fixtures import has, published
-from perpkit_conformance.outcomes import Outcome
-from perpkit_conformance.plugin import gap
-from perpkit_conformance.suite.trading import Trader, an_id, assert_same, impatient, is_same_order
-from perpkit_conformance.target import SystemStatus, Target
+from perpkit_conformance.fixtures import has
+from perpkit_conformance.suite.trading import TRADES, Trader, an_id, assert_same
+from perpkit_conformance.target import Target
 
-__all__ = ["impatient"]
-
-pytestmark = pytest.mark.needs("place_order", "fetch_order")
+pytestmark = [TRADES, pytest.mark.usefixtures("signed_in")]
 
 LONG = timedelta(minutes=20)
-
-
-@pytest.fixture
-async def trader(target: Target, venue: Venue) -> Trader:
-    """A trader on a quoted book, its markets and its sign-in done: what goes wrong afterwards strikes the order."""
-    trader = await Trader.of(target, venue)
-    target.quote(size=trader.size(100_000))
-    if "fetch_open_orders" in venue.capabilities.hooks:
-        await target.run(venue.fetch_open_orders())
-    return trader
 
 
 def _cases(*rows: tuple[str, dict[str, Any]]) -> list[Any]:
@@ -67,6 +49,7 @@ TAKEN = _cases(
     ("HTML", {"action": "replace", "body": "<html><body>please log in</body></html>"}),
 )
 """The order was taken, and the answer says nothing of it."""
+
 
 NOT_TAKEN = _cases(
     ("connection drops", {"action": "drop_before"}),
@@ -287,131 +270,6 @@ async def test_a_lost_answer_to_an_amendment_is_unknown(target: Target, trader: 
     assert trader.standing().price == trader.price("0.97")
 
 
-# Refusals
-
-
-def _refusals() -> list[Any]:
-    rows: list[tuple[str, tuple[str, ...], dict[str, Any], CloseReason, RejectReason]] = [
-        (
-            "post-only that would cross",
-            ("post_only",),
-            {"share": "1.001", "post_only": True},
-            CloseReason.POST_ONLY_WOULD_CROSS,
-            RejectReason.POST_ONLY_WOULD_CROSS,
-        ),
-        ("margin", (), {"notional": 60}, CloseReason.NOT_ENOUGH_MARGIN, RejectReason.MARGIN),
-        ("price band", (), {"share": "1.3"}, CloseReason.PRICE_OUT_OF_BAND, RejectReason.PRICE_BAND),
-        (
-            "reduce-only with nothing to reduce",
-            ("reduce_only",),
-            {"reduce_only": True},
-            CloseReason.REDUCE_ONLY_WOULD_INCREASE,
-            RejectReason.REDUCE_ONLY,
-        ),
-    ]
-    return [
-        pytest.param(fields, closed, reason, id=name, marks=pytest.mark.needs(*claims) if claims else ())
-        for name, claims, fields, closed, reason in rows
-    ]
-
-
-def _needs_band(request: pytest.FixtureRequest, trader: Trader, closed: CloseReason) -> None:
-    rules = trader.target.control.exchange.market(trader.symbol)
-    if closed is CloseReason.PRICE_OUT_OF_BAND and rules.price_band is None:
-        gap(request.node, Outcome.NOT_OFFERED, "the exchange bounds no price")
-
-
-def _refused_intent(trader: Trader, fields: dict[str, Any]) -> OrderIntent:
-    given = dict(fields)
-    if (times := given.pop("notional", None)) is not None:
-        given["size"] = trader.size(trader.truth.summary().equity * times)
-    return trader.intent(**given)
-
-
-@pytest.mark.rule("rejections-say-why")
-@pytest.mark.parametrize(("fields", "closed", "reason"), _refusals())
-async def test_a_refusal_is_told_with_its_reason(
-    request: pytest.FixtureRequest,
-    trader: Trader,
-    fields: dict[str, Any],
-    closed: CloseReason,
-    reason: RejectReason,
-) -> None:
-    """At once or after acceptance: rejected, for the reason that the exchange had."""
-    _needs_band(request, trader, closed)
-    came = await trader.refusal(_refused_intent(trader, fields))
-    for truth in trader.truth.orders():
-        assert truth.close_reason is closed, f"the scenario went another way: {truth!r}"
-    assert came == (OrderStatus.REJECTED, reason), f"the exchange refused it for {closed}, came {came}"
-
-
-@pytest.mark.rule("rejections-say-why")
-async def test_a_refusal_at_once_keeps_the_venues_words(target: Target, trader: Trader) -> None:
-    """A closed market: reason, code and message, and nothing was entered."""
-    target.control.set_market_status(trader.symbol, MarketStatus.HALTED)
-    came = await trader.attempt(trader.intent())
-    assert isinstance(came, OrderRejectedError), f"the market is halted, came {came!r}"
-    assert came.reason is RejectReason.MARKET_CLOSED, f"the market is halted, came {came.reason}"
-    assert came.code, "the venue's own code is lost"
-    assert str(came.code) in str(came) or came.message, "the venue's own words are lost"
-    assert came.client_order_id
-    assert not trader.truth.orders()
-
-
-@pytest.mark.rule("rejections-say-why")
-@pytest.mark.parametrize("status", [SystemStatus.CANCEL_ONLY, SystemStatus.MAINTENANCE])
-async def test_a_restricted_venue_is_no_rejection_of_the_order(
-    request: pytest.FixtureRequest, target: Target, trader: Trader, status: SystemStatus
-) -> None:
-    """It is unavailable, and says in which state it is; the same order may pass later, and does."""
-    published(request, f"VenueStatus:{status}")
-    target.control.set_system_status(status)
-    came = await trader.attempt(trader.intent())
-    assert isinstance(came, VenueUnavailableError), f"the venue is in {status}, came {came!r}"
-    assert not trader.truth.orders()
-    target.control.set_system_status(SystemStatus.OK)
-    assert isinstance(await trader.attempt(trader.intent()), Order)
-
-
-@pytest.mark.rule("late-refusals-surface")
-@pytest.mark.needs("async_acceptance")
-@pytest.mark.parametrize(("fields", "closed", "reason"), _refusals())
-async def test_what_is_refused_after_it_was_taken_surfaces(
-    request: pytest.FixtureRequest,
-    trader: Trader,
-    fields: dict[str, Any],
-    closed: CloseReason,
-    reason: RejectReason,
-) -> None:
-    """Pending at first; when the exchange has decided, fetch and stream say rejected, and why."""
-    _needs_band(request, trader, closed)
-    target = trader.target
-    target.control.hold_decisions()
-    try:
-        order = await trader.send(_refused_intent(trader, fields))
-    except OrderRejectedError:
-        gap(request.node, Outcome.NOT_OFFERED, f"the venue refuses for {closed} at once")
-    assert order.status is OrderStatus.PENDING, f"the exchange has not decided, came {order.status}"
-    streams = Channel.ORDERS in trader.venue.capabilities.channels
-    if not streams:
-        target.control.release_decisions()
-    else:
-        async with target.watch(trader.venue, "orders") as seen:
-            target.control.release_decisions()
-            await seen.until(
-                lambda: any(each.is_terminal for each in seen.of(Order) if is_same_order(each, order)),
-                "the end of the order on the stream",
-                within=timedelta(seconds=20),
-            )
-            last = [each for each in seen.of(Order) if is_same_order(each, order)][-1]
-        came = (last.status, last.reject_reason)
-        assert came == (OrderStatus.REJECTED, reason), f"stream: the exchange refused it for {closed}, came {came}"
-    assert trader.true(order).close_reason is closed
-    told = await trader.fetch(order)
-    came = (told.status, told.reject_reason)
-    assert came == (OrderStatus.REJECTED, reason), f"fetch: the exchange refused it for {closed}, came {came}"
-
-
 # Cancels
 
 
@@ -480,61 +338,3 @@ async def test_a_failed_cancel_of_everything_is_not_silent(target: Target, trade
     with pytest.raises(PerpkitError):
         await target.run(trader.venue.cancel_all_orders())
     assert len(trader.truth.open_orders()) == 1
-
-
-# Nonces and concurrency
-
-
-@pytest.mark.rule("nonces-survive-concurrency")
-async def test_many_at_once_all_arrive(target: Target, trader: Trader) -> None:
-    """Twenty orders sent together at one moment of a clock that stands still: twenty on the exchange."""
-    intents = [trader.intent(price=trader.price("0.98") - number * trader.market.tick_size) for number in range(20)]
-    results = await target.run(asyncio.gather(*(trader.attempt(each) for each in intents)))
-    failed = [each for each in results if not isinstance(each, Order)]
-    assert not failed, f"{len(failed)} of 20 concurrent orders failed, the first with {failed[0]!r}"
-    prices = sorted(each.price for each in trader.truth.orders() if each.price is not None)
-    assert prices == sorted(each.price for each in intents if each.price is not None)
-
-
-@pytest.mark.rule("nonces-survive-concurrency")
-@pytest.mark.parametrize("trouble", ["a rejection", "a 503", "a lost answer", "a restart", "the clock set back"])
-async def test_trouble_with_one_order_does_not_stop_the_next(target: Target, trader: Trader, trouble: str) -> None:
-    """After each kind of trouble orders pass as before, none twice."""
-    venue = trader.venue
-    await trader.place()
-    if trouble == "a rejection":
-        await trader.attempt(trader.intent(size=trader.size(trader.truth.summary().equity * 60)))
-    elif trouble == "a 503":
-        target.inject("place_order", "status", status=503)
-        await trader.attempt(trader.intent())
-    elif trouble == "a lost answer":
-        target.inject("place_order", "drop_after")
-        await trader.attempt(trader.intent())
-    elif trouble == "a restart":
-        # A process takes longer than this to start; nonces that are times must not need more.
-        target.advance(timedelta(milliseconds=100))
-        venue = await target.open()
-    else:
-        target.clock.error = timedelta(seconds=-2)
-    before = len(trader.truth.orders())
-    after = await Trader.of(target, venue)
-    results = await target.run(asyncio.gather(*(after.attempt(after.intent()) for _ in range(5))))
-    failed = [each for each in results if not isinstance(each, Order)]
-    assert not failed, f"after {trouble} {len(failed)} of 5 orders failed, the first with {failed[0]!r}"
-    assert len(trader.truth.orders()) == before + 5
-
-
-@pytest.mark.rule("nonces-survive-concurrency")
-@pytest.mark.needs("order_type:market")
-async def test_concurrent_orders_of_both_sides_leave_the_ledgers_position(target: Target, trader: Trader) -> None:
-    """Buys and sells at once: each is counted once."""
-    sides = [Side.BUY] * 7 + [Side.SELL] * 4
-    intents = [
-        trader.intent(side, price=None, type=OrderType.MARKET)
-        if number % 2
-        else trader.intent(side, "1.001" if side is Side.BUY else "0.999", time_in_force=TimeInForce.IOC)
-        for number, side in enumerate(sides)
-    ]
-    orders = await target.run(asyncio.gather(*(trader.send(each) for each in intents)))
-    assert trader.position() == sum((each.side.sign * trader.true(each).filled_size for each in orders), Decimal(0))
-    assert len({trader.true(each).id for each in orders}) == len(orders)

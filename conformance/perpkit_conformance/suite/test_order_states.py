@@ -8,33 +8,16 @@ from datetime import timedelta
 import pytest
 
 from perpkit.core.errors import OrderNotFoundError
-from perpkit.core.models import (
-    CancelStatus,
-    Order,
-    OrderRef,
-    OrderStatus,
-    OrderType,
-    Side,
-    TimeInForce,
-)
-from perpkit.core.venue import Venue
+from perpkit.core.models import CancelStatus, Order, OrderRef, OrderStatus, OrderType, Side, TimeInForce
 from perpkit.sim import orders as exchange
 from perpkit.sim.orders import CloseReason, OrderState
 from perpkit_conformance.fixtures import published
-from perpkit_conformance.suite.trading import Trader, an_id, assert_same, differences
+from perpkit_conformance.suite.trading import TRADES, Trader, an_id, assert_same, differences
 from perpkit_conformance.target import Target
 
-pytestmark = pytest.mark.needs("place_order", "fetch_order")
+pytestmark = TRADES
 
 SIDES = [pytest.param(side, id=side.value) for side in Side]
-
-
-@pytest.fixture
-async def trader(target: Target, venue: Venue) -> Trader:
-    """A trader on a quoted book: a hundredth of a percent wide, ten levels of size worth 100,000 each side."""
-    trader = await Trader.of(target, venue)
-    target.quote(size=trader.size(100_000))
-    return trader
 
 
 # States

@@ -11,21 +11,11 @@ from decimal import Decimal
 import pytest
 
 from perpkit.core.errors import PerpkitError
-from perpkit.core.models import (
-    Balance,
-    Channel,
-    Fill,
-    Order,
-    OrderStatus,
-    Position,
-    Side,
-    StreamState,
-    StreamStatus,
-)
+from perpkit.core.models import Balance, Channel, Order, OrderStatus, Position, Side, StreamState, StreamStatus
 from perpkit.core.venue import Venue
 from perpkit.sim.faults import FaultAction
 from perpkit_conformance.fixtures import has
-from perpkit_conformance.suite.channels import LIVE, stir
+from perpkit_conformance.suite.channels import LIVE, every_fill_once, stir
 from perpkit_conformance.suite.trading import Trader, assert_same
 from perpkit_conformance.target import Target, Watch
 
@@ -33,35 +23,6 @@ pytestmark = pytest.mark.needs("open_stream")
 
 PRIVATE = ("orders", "fills", "positions", "balances", "funding_payments")
 NEEDS_PRIVATE = pytest.mark.needs("channel:orders", "channel:fills", "channel:positions", "channel:balances")
-
-
-@pytest.fixture
-async def trader(target: Target, venue: Venue) -> Trader:
-    """A trader on a quoted book."""
-    trader = await Trader.of(target, venue)
-    target.quote(size=trader.size(100_000))
-    return trader
-
-
-def _ids(watch: Watch) -> list[str]:
-    return [each.fill_id for each in watch.of(Fill)]
-
-
-async def _every_fill_once(trader: Trader, watch: Watch, after: str) -> None:
-    """Wait for the ledger's fills; fail with what is missing or double."""
-    expected = {each.id for each in trader.truth.fills()}
-    try:
-        await watch.until(lambda: set(_ids(watch)) >= expected, "every fill", within=timedelta(minutes=3))
-    except AssertionError as error:
-        pytest.fail(f"after {after}: the ledger has fills that never came: {expected - set(_ids(watch))} ({error})")
-    # What comes twice may come late.
-    trader.target.advance(timedelta(seconds=8))
-    await trader.target.breathe(20)
-    double = [name for name, times in Counter(_ids(watch)).items() if times > 1]
-    assert not double, f"after {after}: fills came more than once: {double}"
-    assert set(_ids(watch)) == expected, (
-        f"after {after}: fills that the ledger does not have: {set(_ids(watch)) - expected}"
-    )
 
 
 @pytest.mark.rule("ready-after-snapshot")
@@ -143,7 +104,7 @@ async def test_tokens_that_are_revoked_while_connected_cost_no_event(
         trader.target.control.expire_tokens()
         trader.target.inject(Channel.ORDERS, FaultAction.DISCONNECT, times=1, close_code=1006)
         await trader.place(share="1.001")
-        await _every_fill_once(trader, watch, "revoked tokens")
+        await every_fill_once(trader, watch, "revoked tokens")
 
 
 @pytest.mark.rule("reconnect-loses-nothing")
@@ -166,7 +127,7 @@ async def test_what_happened_during_an_outage_is_delivered(trader: Trader, code:
         await watch.until(
             lambda: watch.states[-1] in {StreamState.RESYNCED, StreamState.LIVE}, "the way back", within=LIVE * 4
         )
-        await _every_fill_once(trader, watch, f"an outage that began with {code}")
+        await every_fill_once(trader, watch, f"an outage that began with {code}")
         for order_id in (resting.venue_order_id or "", canceled.venue_order_id or "", elsewhere.id):
             told = [each for each in watch.of(Order) if each.venue_order_id == order_id]
             assert told, f"the ledger has {truth.order(order_id)!r}, and the stream told nothing of it"
@@ -195,7 +156,7 @@ async def test_reading_again_repeats_no_event(trader: Trader) -> None:
             await watch.until(
                 lambda: watch.states[-1] in {StreamState.RESYNCED, StreamState.LIVE}, "the way back", within=LIVE * 4
             )
-        await _every_fill_once(trader, watch, "three losses")
+        await every_fill_once(trader, watch, "three losses")
         told = Counter((each.venue_order_id, each.status, each.filled_size) for each in watch.of(Order))
         double = {key: times for key, times in told.items() if times > 1}
         assert not double, f"order events that came more than once: {double}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -28,43 +27,12 @@ from perpkit.core.models import (
     Trade,
 )
 from perpkit.core.transport.ws import WebSocketConnection, WsTimeouts
-from perpkit.core.venue import Venue
 from perpkit.sim.faults import FaultAction, FaultTarget
 from perpkit_conformance.fixtures import offered
-from perpkit_conformance.suite.channels import CHANNELS, LIVE, events_of, stir, topic
+from perpkit_conformance.suite.channels import CHANNELS, LIVE, events_of, every_fill_once, stir, topic
 from perpkit_conformance.suite.trading import Trader
-from perpkit_conformance.target import Target, Watch
 
 pytestmark = pytest.mark.needs("open_stream")
-
-
-@pytest.fixture
-async def trader(target: Target, venue: Venue) -> Trader:
-    """A trader on a quoted book."""
-    trader = await Trader.of(target, venue)
-    target.quote(size=trader.size(100_000))
-    return trader
-
-
-def _ids(watch: Watch) -> list[str]:
-    return [each.fill_id for each in watch.of(Fill)]
-
-
-async def _every_fill_once(trader: Trader, watch: Watch, after: str) -> None:
-    """Wait for the ledger's fills; fail with what is missing or double."""
-    expected = {each.id for each in trader.truth.fills()}
-    try:
-        await watch.until(lambda: set(_ids(watch)) >= expected, "every fill", within=timedelta(minutes=3))
-    except AssertionError as error:
-        pytest.fail(f"after {after}: the ledger has fills that never came: {expected - set(_ids(watch))} ({error})")
-    # What comes twice may come late.
-    trader.target.advance(timedelta(seconds=8))
-    await trader.target.breathe(20)
-    double = [name for name, times in Counter(_ids(watch)).items() if times > 1]
-    assert not double, f"after {after}: fills came more than once: {double}"
-    assert set(_ids(watch)) == expected, (
-        f"after {after}: fills that the ledger does not have: {set(_ids(watch)) - expected}"
-    )
 
 
 @pytest.mark.rule("subscriptions-yield")
@@ -321,7 +289,7 @@ async def test_broken_and_widened_frames_do_no_harm_to_private_channels(trader: 
             trader.target.inject(channel, FaultAction.EXTRA_FIELDS, times=None)
         for _ in range(3):
             await trader.place(share="1.001")
-        await _every_fill_once(trader, watch, "garbage between the frames")
+        await every_fill_once(trader, watch, "garbage between the frames")
 
 
 @pytest.mark.rule("slow-consumers-are-told")

@@ -11,11 +11,9 @@ from typing import Any, TypeVar
 
 import pytest
 
-from perpkit.core.context import VenueContext
 from perpkit.core.errors import OrderRejectedError, PerpkitError, RejectReason
 from perpkit.core.models import Market, Order, OrderIntent, OrderRef, OrderStatus, OrderType, Side, TimeInForce
 from perpkit.core.opening import open_venue
-from perpkit.core.transport.http import HttpClient, HttpTimeouts
 from perpkit.core.venue import Venue
 from perpkit.sim import orders as exchange
 from perpkit.sim.orders import CloseReason, OrderState
@@ -23,6 +21,8 @@ from perpkit_conformance.suite.calls import nearest
 from perpkit_conformance.target import Target
 
 T = TypeVar("T")
+
+TRADES = pytest.mark.needs("place_order", "fetch_order")
 
 _CANCELED, _REJECTED = frozenset({OrderStatus.CANCELED}), frozenset({OrderStatus.REJECTED})
 _UNFILLED = frozenset({OrderStatus.CANCELED, OrderStatus.EXPIRED})
@@ -269,18 +269,6 @@ def an_id(venue: Venue, number: int) -> str:
         if rule.problem(found) is None:
             return found
     raise AssertionError(f"no id fits the declared rule {rule!r}")
-
-
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """HTTP time limits so short that a venue which never answers can be waited for. Those run in real time."""
-    real, limit = VenueContext.http, timedelta(seconds=1)
-    timeouts = HttpTimeouts(total=limit, connect=limit, read=limit)
-
-    def http(self: VenueContext, base_url: str, **given: Any) -> HttpClient:
-        return real(self, base_url, **{**given, "timeouts": timeouts})
-
-    monkeypatch.setattr(VenueContext, "http", http)
 
 
 @asynccontextmanager
