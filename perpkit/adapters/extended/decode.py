@@ -50,6 +50,7 @@ from perpkit.core.models import (
     TradingFees,
     best_first,
 )
+from perpkit.core.unknown_words import UnknownWords
 
 log = logging.getLogger(__name__)
 
@@ -101,16 +102,7 @@ _LEAST_MS: Final = 10**11
 
 _MOST_DIGITS: Final = 18
 
-_reported: set[str] = set()
-_MOST_REPORTED = 1000
-
-
-def _report(what: str, word: str) -> None:
-    """Log an unknown word once; foreign text can't grow the memory of it without bound."""
-    key = f"{what} {word}"
-    if key not in _reported and len(_reported) < _MOST_REPORTED:
-        _reported.add(key)
-        log.warning("%s uses a %s that perpkit does not know: %r; please report it", VENUE, what, word)
+unknown = UnknownWords(VENUE, log)
 
 
 def refuse(what: str, problem: str) -> DecodeError:
@@ -172,7 +164,7 @@ def market(row: schema.Market) -> Market:
     bands = rules.risk_factor_config
     status = MARKET_STATUSES.get(row.status)
     if status is None:
-        _report("market status", row.status)
+        unknown.report("market status", row.status)
         status = MarketStatus.HALTED
     if row.is_off_hours and status is MarketStatus.OPEN:
         status = MarketStatus.HALTED
@@ -268,14 +260,14 @@ def trades(rows: Iterable[schema.PublicTrade], listed: Market, received: datetim
         if row.S in SIDES:
             found.append(trade(row, listed, received))
         else:
-            _report("side of a trade", row.S)
+            unknown.report("side of a trade", row.S)
     return found
 
 
 def _fill_kind(word: str) -> FillKind:
     kind = FILL_KINDS.get(word)
     if kind is None:
-        _report("kind of trade", word)
+        unknown.report("kind of trade", word)
         return FillKind.OTHER
     return kind
 
@@ -350,7 +342,7 @@ def funding_payment(row: schema.FundingPayment, listed: Market, received: dateti
         paid = (row.funding_rate > _ZERO) == (sign > 0)
         amount = -abs(amount) if paid else abs(amount)
         if amount != row.funding_fee:
-            _report("sign of fundingFee", "positive when paid")
+            unknown.report("sign of fundingFee", "positive when paid")
     return FundingPayment.trusted(
         payment_id=str(row.id),
         market_id=listed.id,
@@ -523,7 +515,7 @@ def _in_force(row: schema.Order) -> TimeInForce:
     word = row.time_in_force or "GTT"
     found = _TIMES_IN_FORCE.get(word)
     if found is None:
-        _report("time in force", word)
+        unknown.report("time in force", word)
         return TimeInForce.GTD
     return found
 

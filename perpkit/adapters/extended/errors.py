@@ -29,6 +29,7 @@ from perpkit.core.errors import (
 )
 from perpkit.core.models import OrderStatus
 from perpkit.core.refusals import Ending, Meaning, refusal
+from perpkit.core.unknown_words import UnknownWords
 
 log = logging.getLogger(__name__)
 
@@ -224,8 +225,7 @@ How an order ended that filled nothing. Whether a refused post-only order is CAN
 the reason decides and not the status alone.
 """
 
-_reported: set[str] = set()
-_MOST_REPORTED = 1000
+_unknown = UnknownWords(VENUE, log)
 
 
 def ending(status: str, reason: str | None) -> Ending:
@@ -244,9 +244,7 @@ def ending(status: str, reason: str | None) -> Ending:
         return plain
     known = ENDINGS.get(word)
     if known is None:
-        if word not in _reported and len(_reported) < _MOST_REPORTED:
-            _reported.add(word)
-            log.warning("%s ended an order for a reason that perpkit does not know: %r; please report it", VENUE, word)
+        _unknown.report("reason to end an order", word)
         return Ending(plain.status, RejectReason.OTHER)
     if status == "REJECTED" and known.reason is not None:
         return Ending(_REJECTED, known.reason)

@@ -40,6 +40,7 @@ from perpkit.core.models import (
     possible,
 )
 from perpkit.core.quantize import canonical
+from perpkit.core.unknown_words import UnknownWords
 
 log = logging.getLogger(__name__)
 
@@ -70,16 +71,7 @@ MARKET_STATUSES: Final[Mapping[str, MarketStatus]] = {
     "settled": MarketStatus.SETTLED,
 }
 
-_reported: set[str] = set()
-_MOST_REPORTED = 1000
-
-
-def report(what: str, word: str) -> None:
-    """Log an unknown word once; foreign text can't grow the memory of it without bound."""
-    key = f"{what} {word}"
-    if key not in _reported and len(_reported) < _MOST_REPORTED:
-        _reported.add(key)
-        log.warning("%s uses a %s that perpkit does not know: %r; please report it", VENUE, what, word[:60])
+unknown = UnknownWords(VENUE, log)
 
 
 def refuse(what: str, problem: str) -> DecodeError:
@@ -168,7 +160,7 @@ def market(row: schema.OrderBookDetail) -> Market:
         raise refuse(what, f"min_initial_margin_fraction {least} is not above zero")
     status = MARKET_STATUSES.get(row.status)
     if status is None:
-        report("market status", row.status)
+        unknown.report("market status", row.status)
         status = MarketStatus.HALTED
     try:
         return Market(
@@ -286,7 +278,7 @@ def fill_kind(word: str) -> FillKind:
     """Return what a print was; an unknown word is reported."""
     kind = FILL_KINDS.get(word)
     if kind is None:
-        report("kind of trade", word)
+        unknown.report("kind of trade", word)
         return FillKind.OTHER
     return kind
 

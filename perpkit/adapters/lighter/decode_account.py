@@ -23,7 +23,7 @@ from perpkit.adapters.lighter.decode import (
     number,
     positive,
     refuse,
-    report,
+    unknown,
 )
 from perpkit.adapters.lighter.errors import ending, reason_of
 from perpkit.adapters.lighter.listings import Listing
@@ -337,7 +337,7 @@ def _status(word: str, filled: Decimal) -> tuple[OrderStatus, RejectReason | Non
         return OrderStatus.FILLED, None
     ended = ending(word, filled)
     if ended is None:
-        report("state of orders", word)
+        unknown.report("state of orders", word)
         return OrderStatus.UNKNOWN, None
     return ended.status, ended.reason
 

@@ -30,6 +30,7 @@ from perpkit.core.errors import (
 )
 from perpkit.core.models import OrderStatus
 from perpkit.core.refusals import Ending, Meaning, refusal
+from perpkit.core.unknown_words import UnknownWords
 
 log = logging.getLogger(__name__)
 
@@ -265,11 +266,14 @@ count as rejected where nothing was filled; what was filled was accepted, so the
 """
 
 
+_unknown = UnknownWords(VENUE, log)
+
+
 def ending(status: str, filled: Decimal) -> Ending | None:
     """Return how an order ended by the venue's word for its state; None where the word is no end that is known."""
     found = ENDINGS.get(status)
     if found is None and status.startswith("canceled"):
-        log.warning("%s ended an order as %r, which perpkit does not know; please report it", VENUE, status[:60])
+        _unknown.report("state of a canceled order", status)
         found = Ending(_CANCELED, RejectReason.OTHER)
     if found is not None and found.status is _REJECTED and filled:
         return Ending(_CANCELED, found.reason)

@@ -37,6 +37,7 @@ from perpkit.core.models import (
     Trade,
     VenueStatus,
 )
+from perpkit.core.unknown_words import UnknownWords
 
 log = logging.getLogger(__name__)
 
@@ -66,16 +67,7 @@ VENUE_STATUSES: Final[Mapping[str, VenueStatus]] = {
 _CONTINUOUS, _INDEX = FundingAccrual.CONTINUOUS, PriceKind.INDEX
 _new_trade, _new_rate = Trade.trusted, FundingRate.trusted
 
-_reported: set[str] = set()
-_MOST_REPORTED = 1000
-
-
-def report(what: str, word: str) -> None:
-    """Log an unknown word once; foreign text can't grow the memory of it without bound."""
-    key = f"{what} {word}"
-    if key not in _reported and len(_reported) < _MOST_REPORTED:
-        _reported.add(key)
-        log.warning("%s uses a %s that perpkit does not know: %r; please report it", VENUE, what, word)
+unknown = UnknownWords(VENUE, log)
 
 
 def refuse(what: str, problem: str) -> DecodeError:
@@ -276,7 +268,7 @@ def fill_kind(word: str) -> FillKind:
     """Read what kind of fill it is; an unknown one is told of once."""
     kind = FILL_KINDS.get(word)
     if kind is None:
-        report("kind of fill", word)
+        unknown.report("kind of fill", word)
         return FillKind.OTHER
     return kind
 
@@ -374,6 +366,6 @@ def venue_status(row: schema.SystemState) -> VenueStatus:
     """Decode the system's state. An unknown one is taken for maintenance: nobody should trade on a guess."""
     status = VENUE_STATUSES.get(row.status)
     if status is None:
-        report("system state", row.status)
+        unknown.report("system state", row.status)
         return VenueStatus.MAINTENANCE
     return status

@@ -30,6 +30,7 @@ from perpkit.core.errors import (
 )
 from perpkit.core.models import OrderStatus
 from perpkit.core.refusals import Ending, Meaning, refusal
+from perpkit.core.unknown_words import UnknownWords
 
 log = logging.getLogger(__name__)
 
@@ -286,8 +287,7 @@ _BY_WORD: Final[tuple[tuple[tuple[str, ...], Ending], ...]] = (
     (("CANCEL",), Ending(_CANCELED, None)),
 )
 
-_reported: set[str] = set()
-_MOST_REPORTED = 1000
+_unknown = UnknownWords(VENUE, log)
 
 
 def closing(cancel_reason: str) -> Ending:
@@ -305,7 +305,5 @@ def closing(cancel_reason: str) -> Ending:
     for parts, meaning in _BY_WORD:
         if any(part in word for part in parts):
             return meaning
-    if word not in _reported and len(_reported) < _MOST_REPORTED:
-        _reported.add(word)
-        log.warning("%s closed an order with a reason that perpkit does not know: %r; please report it", VENUE, word)
+    _unknown.report("reason to close an order", word)
     return Ending(_CANCELED, RejectReason.OTHER)

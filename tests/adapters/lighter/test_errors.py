@@ -20,6 +20,7 @@ from perpkit.core.errors import (
     UnmappedVenueError,
 )
 from perpkit.core.models import OrderStatus
+from perpkit.core.refusals import Ending
 
 DOCUMENTED = """
 20001 20013 21100 21101 21102 21103 21104 21105 21106 21107 21108 21109 21110 21111 21112 21113 21120 21121 21122 21126
@@ -131,6 +132,13 @@ def test_what_was_filled_was_not_rejected():
     assert (whole.status, part.status) == (OrderStatus.REJECTED, OrderStatus.CANCELED)
     assert whole.reason is part.reason is RejectReason.POST_ONLY_WOULD_CROSS
     assert ending("open", Decimal(0)) is None
+
+
+def test_a_cancel_for_a_new_reason_is_a_cancel_and_told_once(caplog):
+    """That the order is over is certain; a stream that says so again and again does not fill the log."""
+    for _ in range(2):
+        assert ending("canceled-by-the-moon", Decimal(0)) == Ending(OrderStatus.CANCELED, RejectReason.OTHER)
+    assert len([each for each in caplog.records if "canceled-by-the-moon" in each.getMessage()]) == 1
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from perpkit.core.models import (
     TimeInForce,
     VenueStatus,
 )
+from perpkit.core.unknown_words import UnknownWords
 from tests.adapters.paradex.conftest import NOW, make_market
 
 MARKET = make_market()
@@ -838,12 +839,11 @@ def test_a_fill_with_a_number_that_is_none_is_an_error_that_names_it(name):
 # Words that nobody knows
 
 
-def test_an_unknown_word_is_reported_once_and_not_without_end(caplog, monkeypatch):
-    """Foreign text can't fill the memory: past the bound nothing more is kept or said."""
-    monkeypatch.setattr(decode, "_reported", set())
-    monkeypatch.setattr(decode, "_MOST_REPORTED", 2)
+def test_an_unknown_system_state_is_maintenance_and_reported_once(caplog, monkeypatch):
+    """Whatever it means, it is not said to be fine."""
+    monkeypatch.setattr(decode, "unknown", UnknownWords("paradex", decode.log))
     with caplog.at_level(logging.WARNING):
-        for word in ("A", "A", "B", "C", "C"):
+        for word in ("A", "A", "B"):
             assert decode.venue_status(schema.SystemState(word)) is VenueStatus.MAINTENANCE
     assert [record.getMessage() for record in caplog.records] == [
         "paradex uses a system state that perpkit does not know: 'A'; please report it",
