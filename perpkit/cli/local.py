@@ -33,43 +33,25 @@ class Local:
     example: str
 
 
-def _paradex(*, port: int, seed: int, accounts: int, strict: bool) -> SimServer:
-    return paradex.LocalParadex(
-        port=port,
-        seed=seed,
-        accounts=accounts,
-        clock=SimClock.real_time(),
-        liquidity=True,
-        settings=paradex.Settings(strict=strict),
-    )
+def _lively(server: Callable[..., SimServer], settings: Callable[[bool], object]) -> Callable[..., SimServer]:
+    """Return what makes a server in real time and with liquidity; ``settings`` gives those for ``strict``."""
 
+    def make(*, port: int, seed: int, accounts: int, strict: bool) -> SimServer:
+        return server(
+            port=port,
+            seed=seed,
+            accounts=accounts,
+            clock=SimClock.real_time(),
+            liquidity=True,
+            settings=settings(strict),
+        )
 
-def _extended(*, port: int, seed: int, accounts: int, strict: bool) -> SimServer:
-    return extended.LocalExtended(
-        port=port,
-        seed=seed,
-        accounts=accounts,
-        clock=SimClock.real_time(),
-        liquidity=True,
-        settings=extended.Settings(strict=strict),
-    )
-
-
-def _lighter(*, port: int, seed: int, accounts: int, strict: bool) -> SimServer:
-    return lighter.LocalLighter(
-        port=port,
-        seed=seed,
-        accounts=accounts,
-        clock=SimClock.real_time(),
-        liquidity=True,
-        # The SDK and ccxt keep to the contract, but not to budgets.
-        settings=lighter.Settings(delays=True, limits_scale=1 if strict else 0),
-    )
+    return make
 
 
 LOCAL: dict[str, Local] = {
     "paradex": Local(
-        make=_paradex,
+        make=_lively(paradex.LocalParadex, lambda strict: paradex.Settings(strict=strict)),
         urls=lambda local: {"REST": local.url, "WebSocket": local.ws_url},
         variables=lambda local: {"PERPKIT_REST_URL": local.url, "PERPKIT_WS_URL": local.ws_url},
         credentials=lambda local: [
@@ -88,7 +70,7 @@ LOCAL: dict[str, Local] = {
         example="BTC-USD-PERP",
     ),
     "extended": Local(
-        make=_extended,
+        make=_lively(extended.LocalExtended, lambda strict: extended.Settings(strict=strict)),
         urls=lambda local: {"REST": local.url, "WebSocket": local.ws_url, "WebSocket RPC": local.rpc_url},
         # Where the streams are follows from where REST is.
         variables=lambda local: {"PERPKIT_REST_URL": local.url},
@@ -114,7 +96,11 @@ LOCAL: dict[str, Local] = {
         example="BTC-USD",
     ),
     "lighter": Local(
-        make=_lighter,
+        # The SDK and ccxt keep to the contract, but not to budgets.
+        make=_lively(
+            lighter.LocalLighter,
+            lambda strict: lighter.Settings(delays=True, limits_scale=1 if strict else 0),
+        ),
         urls=lambda local: {"REST": local.url, "WebSocket": local.ws_url},
         variables=lambda local: {"PERPKIT_REST_URL": local.url, "PERPKIT_WS_URL": local.ws_url},
         credentials=lambda local: [
