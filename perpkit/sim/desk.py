@@ -16,11 +16,8 @@ from functools import partial
 from perpkit.core.models.fill import FillKind
 from perpkit.core.models.market import MarketStatus, PriceKind
 from perpkit.core.models.order import OrderType, SelfTradePrevention, Side, TimeInForce
-from perpkit.sim import engine
-from perpkit.sim.accounts import AccountStatus
+from perpkit.sim import admission, engine
 from perpkit.sim.events import BboEvent, BookEvent, OrderCause
-from perpkit.sim.margin import requirement, worst_size
-from perpkit.sim.money import ZERO
 from perpkit.sim.orders import Alternative, CloseReason, Order, OrderRequest, OrderState, TriggerWhen
 from perpkit.sim.settlement import Settlement
 from perpkit.sim.state import AccountState, MarketState, State
@@ -141,7 +138,7 @@ class OrderDesk:
         if order.trigger_when is None:
             self._enter(order)
             return
-        refused = self._count_refusal(order) or self._whole_position_refusal(order)
+        refused = admission.waiting_refusal(self._state, order)
         if refused is not None:
             self.close(order, refused)
             return
@@ -239,8 +236,7 @@ class OrderDesk:
 
     def reducible(self, order: Order) -> Decimal:
         """Return how much the order could reduce its account's position by now."""
-        held = self._state.accounts[order.account_id].size_in(order.market)
-        return max(ZERO, held * -order.side.sign)
+        return admission.reducible(self._state, order)
 
     def may_not_meet(self, taker: Order, maker: Order) -> bool:
         """Return whether a trade between the two would be a self-trade that the taker does not want."""
@@ -273,7 +269,7 @@ class OrderDesk:
     # Inside
 
     def _enter(self, order: Order) -> None:
-        refused = self._late_refusal(order, order.size, order.price)
+        refused = admission.refusal(self._state, order, order.size, order.price)
         if refused is None and order.time_in_force is TimeInForce.FOK and order.type.has_price:
             market = self._market(order)
             if engine.fillable(market.book, order, order.price, self) < order.remaining_size:
@@ -283,7 +279,8 @@ class OrderDesk:
             return
         order.state = OrderState.OPEN
         order.opened_at_ms = order.opened_at_ms or self._state.now_ms
-        self._match_and_rest(order, order.price if order.price is not None else self._band(order))
+        bound = order.price if order.price is not None else admission.worst_price(self._market(order), order)
+        self._match_and_rest(order, bound)
 
     def _match_and_rest(self, order: Order, bound: Decimal | None) -> None:
         market = self._market(order)
@@ -312,7 +309,7 @@ class OrderDesk:
     def _requeue(self, order: Order, size: Decimal, price: Decimal | None) -> CloseReason | None:
         """Move an open order to a new price or size, behind what stands there, unless a rule forbids it."""
         self._stand(order, -order.remaining_size)
-        refused = self._late_refusal(order, size, price)
+        refused = admission.refusal(self._state, order, size, price)
         self._stand(order, order.remaining_size)
         if refused is not None:
             self._state.emit_order(order, OrderCause.AMEND_REFUSED, refused)
@@ -325,99 +322,6 @@ class OrderDesk:
         if not order.is_closed:
             self._rest(order)
         return None
-
-    def _late_refusal(self, order: Order, size: Decimal, price: Decimal | None) -> CloseReason | None:
-        """Return why the account or the book forbids the order, with this size and price; None if nothing does."""
-        state, market = self._state, self._market(order)
-        account = state.accounts[order.account_id]
-        remaining = size - order.filled_size
-        if market.status in {MarketStatus.HALTED, MarketStatus.SETTLED}:
-            return CloseReason.MARKET_NOT_OPEN
-        may_close = order.reduce_only and market.spec.closing_when_restricted
-        if market.status is MarketStatus.CANCEL_ONLY and not may_close:
-            return CloseReason.MARKET_NOT_OPEN
-        if market.status is MarketStatus.POST_ONLY and not order.post_only and not account.is_house:
-            return CloseReason.MARKET_NOT_OPEN
-        if not account.is_house:
-            if account.status is AccountStatus.LIQUIDATION:
-                return CloseReason.ACCOUNT_IN_LIQUIDATION
-            refused = (
-                self._band_refusal(order, price)
-                or self._count_refusal(order)
-                or self._position_refusal(account, market, order, remaining)
-                or self._margin_refusal(account, market, order, remaining)
-            )
-            if refused is not None:
-                return refused
-        if order.reduce_only and self.reducible(order) <= 0:
-            return CloseReason.REDUCE_ONLY_WOULD_INCREASE
-        if order.post_only and engine.would_cross(market.book, replace(order, price=price)):
-            return CloseReason.POST_ONLY_WOULD_CROSS
-        return None
-
-    def _band(self, order: Order) -> Decimal | None:
-        """Return the worst price that the market's band allows the order; None without a band."""
-        market = self._market(order)
-        if market.spec.price_band is None:
-            return None
-        return market.mark_price * (1 + order.side.sign * market.spec.price_band)
-
-    def _band_refusal(self, order: Order, price: Decimal | None) -> CloseReason | None:
-        worst = self._band(order)
-        if worst is None or price is None or order.is_market:
-            return None
-        beyond = price > worst if order.side is Side.BUY else price < worst
-        return CloseReason.PRICE_OUT_OF_BAND if beyond else None
-
-    def _count_refusal(self, order: Order) -> CloseReason | None:
-        account, market = self._state.accounts[order.account_id], self._market(order)
-        limit = market.spec.max_open_orders
-        if limit is None or account.is_house or order.is_market or order.state is not OrderState.NEW:
-            return None
-        standing = sum(
-            1
-            for other in account.live.values()
-            if other.market == order.market and other.state in {OrderState.OPEN, OrderState.UNTRIGGERED}
-        )
-        return CloseReason.MAX_OPEN_ORDERS if standing >= limit else None
-
-    def _position_refusal(
-        self, account: AccountState, market: MarketState, order: Order, remaining: Decimal
-    ) -> CloseReason | None:
-        limit = market.spec.position_limit
-        if limit is None or order.reduce_only:
-            return None
-        stands = account.standing_in(market.symbol)
-        held = account.size_in(market.symbol)
-        before = worst_size(held, stands[Side.BUY], stands[Side.SELL])
-        buys = stands[Side.BUY] + (remaining if order.side is Side.BUY else ZERO)
-        sells = stands[Side.SELL] + (remaining if order.side is Side.SELL else ZERO)
-        after = worst_size(held, buys, sells)
-        return CloseReason.POSITION_LIMIT if after > limit and after > before else None
-
-    def _margin_refusal(
-        self, account: AccountState, market: MarketState, order: Order, remaining: Decimal
-    ) -> CloseReason | None:
-        if order.reduce_only:
-            return None
-        stands = account.standing_in(market.symbol)
-        before = requirement(self._state, account).cross_initial
-        stands[order.side] += remaining
-        after = requirement(self._state, account)
-        stands[order.side] -= remaining
-        if after.cross_initial > before and after.free < 0:
-            return CloseReason.NOT_ENOUGH_MARGIN
-        return None
-
-    def _whole_position_refusal(self, order: Order) -> CloseReason | None:
-        if not order.whole_position:
-            return None
-        if self.reducible(order) <= 0:
-            return CloseReason.REDUCE_ONLY_WOULD_INCREASE
-        live = self._state.accounts[order.account_id].live.values()
-        others = (other for other in live if other.market == order.market and other.whole_position)
-        taken = any(other.state is not OrderState.NEW for other in others)
-        return CloseReason.POSITION_ORDER_CONFLICT if taken else None
 
     def _queue_if_triggered(self, order: Order) -> None:
         market = self._market(order)
