@@ -137,8 +137,8 @@ def test_what_was_filled_was_not_rejected():
 def test_a_cancel_for_a_new_reason_is_a_cancel_and_told_once(caplog):
     """That the order is over is certain; a stream that says so again and again does not fill the log."""
     for _ in range(2):
-        assert ending("canceled-by-the-moon", Decimal(0)) == Ending(OrderStatus.CANCELED, RejectReason.OTHER)
-    assert len([each for each in caplog.records if "canceled-by-the-moon" in each.getMessage()]) == 1
+        assert ending("canceled-at-noon", Decimal(0)) == Ending(OrderStatus.CANCELED, RejectReason.OTHER)
+    assert len([each for each in caplog.records if "canceled-at-noon" in each.getMessage()]) == 1
 
 
 @pytest.mark.parametrize(
