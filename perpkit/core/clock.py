@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import UTC, datetime, timedelta
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from perpkit.core.errors import DecodeError
 
@@ -34,6 +34,21 @@ class Clock(Protocol):
     async def sleep(self, seconds: float) -> None:
         """Wait for so many seconds of this clock."""
         ...
+
+
+class ClockReading(NamedTuple):
+    """
+    One comparison of our clock with a venue's.
+
+    Attributes:
+        server_time: What the venue said, or what follows from it for the middle of the round trip.
+        skew: Venue time minus ours, as near as the venue tells its time.
+        round_trip: How long the answer took; half of it is how wrong ``skew`` may be.
+    """
+
+    server_time: datetime
+    skew: timedelta
+    round_trip: timedelta
 
 
 class SystemClock:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from decimal import Decimal
 from typing import Final, TypeVar
@@ -19,19 +20,18 @@ from perpkit.adapters.extended.encode import Rates
 from perpkit.adapters.extended.errors import FEE_TOO_LOW
 from perpkit.adapters.extended.session import Session
 from perpkit.adapters.extended.signing import Signer, Terms
+from perpkit.core.before_sending import before_sending
 from perpkit.core.client_ids import ClientOrderIds
 from perpkit.core.context import VenueContext
 from perpkit.core.errors import (
     CapabilityError,
     DecodeError,
     InvalidOrderError,
-    NotSentError,
     OrderNotFoundError,
     OrderRejectedError,
     OutcomeUnknownError,
     PerpkitError,
     RateLimitError,
-    TransportError,
     UnknownMarketError,
 )
 from perpkit.core.models import (
@@ -90,7 +90,8 @@ class Orders:
                 "for as long as it may stand: use gtd with expires_at"
             )
             raise CapabilityError(msg, venue=VENUE, operation="place_order", client_order_id=intent.client_order_id)
-        signer, rates, worst = await _before_sending(self._prepare(intent, market))
+        with _preparing():
+            signer, rates, worst = await self._prepare(intent, market)
         unsigned = encode.new_order(
             intent,
             market,
@@ -117,7 +118,8 @@ class Orders:
         between reading the old order and its end is found out afterwards, and taken off the new one.
         """
         market = await self._market(order.market_id)
-        row = await _before_sending(self._row(order.ref, market))
+        with _preparing():
+            row = await self._row(order.ref, market)
         total = amendment.size if amendment.size is not None else row.qty
         changed = await self._replace(row, market, total, price=amendment.price, trigger_price=amendment.trigger_price)
         return await self._without_overfill(row, changed, market, total)
@@ -256,8 +258,9 @@ class Orders:
             asked = encode.trigger_bound(trigger_price, old.side, market, terms)
         if asked is None:
             raise DecodeError(f"order {row.id} has no price", venue=VENUE, operation="amend_order")
-        signer = await _before_sending(self._session.signer())
-        rates = await _before_sending(self._session.rates(market, is_maker=row.post_only))
+        with _preparing():
+            signer = await self._session.signer()
+            rates = await self._session.rates(market, is_maker=row.post_only)
         unsigned = encode.replacement(
             row,
             market,
@@ -425,16 +428,6 @@ class Orders:
         return orders
 
 
-async def _before_sending(ready: Awaitable[T]) -> T:
-    """Await what a command needs first. What fails here is known to have sent nothing, whatever it met."""
-    try:
-        return await ready
-    except (TransportError, DecodeError, RateLimitError) as error:
-        if isinstance(error, NotSentError):
-            raise
-        raise NotSentError(f"not sent: what it needs could not be read ({error.message})", venue=VENUE) from error
-
-
 def _is_immediate(intent: OrderIntent) -> bool:
     """A market order, or a limit order that never rests. One that waits for a trigger stands until then."""
     if intent.type.has_trigger:
@@ -454,3 +447,8 @@ def _venue_id(ref: OrderRef) -> str | None:
 
 def _is_whole(text: str) -> bool:
     return text.isascii() and text.isdigit()
+
+
+def _preparing() -> AbstractContextManager[None]:
+    """Hold the reads that an order is made of."""
+    return before_sending("what it needs could not be read", venue=VENUE, also=(RateLimitError,))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any, TypeVar
 
 import msgspec
@@ -15,18 +16,16 @@ from perpkit.adapters.extended import endpoints, schema, wire
 from perpkit.adapters.extended.config import VENUE
 from perpkit.adapters.extended.credentials import missing_key
 from perpkit.adapters.extended.errors import venue_error
+from perpkit.core.before_sending import before_sending
 from perpkit.core.errors import (
-    ConfigError,
     DecodeError,
-    NotSentError,
     OrderNotFoundError,
     PerpkitError,
-    TransportError,
     UnknownMarketError,
     UnmappedVenueError,
 )
-from perpkit.core.transport import http, wire_json
-from perpkit.core.transport.http import HttpClient, HttpReply, ParamValue, classify_gateway_failure
+from perpkit.core.transport import wire_json
+from perpkit.core.transport.http import HttpClient, HttpReply, ParamValue, classify_gateway_failure, segment
 from perpkit.core.transport.pages import collect, each_page
 from perpkit.core.transport.ratelimit import Priority
 from perpkit.core.transport.redact import Redactor, Secret
@@ -94,7 +93,7 @@ class RestClient:
         self, market: str, kind: str, interval: str, limit: int, end_time: int
     ) -> list[schema.Candle]:
         """``GET /info/candles/{market}/{candleType}``, newest first."""
-        path = f"{endpoints.CANDLES}/{_segment(market)}/{kind}"
+        path = f"{endpoints.CANDLES}/{segment(market, venue=VENUE)}/{kind}"
         query: Query = [("interval", interval), ("limit", limit), ("endTime", end_time)]
         return await self._public(list[schema.Candle], path, query, operation="GET /info/candles")
 
@@ -102,7 +101,7 @@ class RestClient:
         self, market: str, start_time: int, end_time: int, *, limit: int | None
     ) -> list[schema.FundingRate]:
         """``GET /info/{market}/funding``: applied rates, newest first."""
-        path = f"{endpoints.INFO}/{_segment(market)}/funding"
+        path = f"{endpoints.INFO}/{segment(market, venue=VENUE)}/funding"
         query = [("startTime", start_time), ("endTime", end_time)]
         pages = self._each_page(schema.FundingRate, path, query, limit=limit, private=False)
         return await collect(pages, limit=limit, since=start_time, time=lambda row: row.T)
@@ -166,12 +165,12 @@ class RestClient:
 
     async def get_order(self, order_id: str) -> schema.Order:
         """``GET /user/orders/{id}``"""
-        path = f"{endpoints.ORDERS}/{_segment(order_id)}"
+        path = f"{endpoints.ORDERS}/{segment(order_id, venue=VENUE)}"
         return await self._private(schema.Order, path, operation="GET /user/orders/{id}", not_found=OrderNotFoundError)
 
     async def get_orders_by_external_id(self, external_id: str) -> list[schema.Order]:
         """``GET /user/orders/external/{externalId}``: all that bear the id; an unknown one may be a 404."""
-        path = f"{endpoints.ORDERS_EXTERNAL}/{_segment(external_id)}"
+        path = f"{endpoints.ORDERS_EXTERNAL}/{segment(external_id, venue=VENUE)}"
         operation = "GET /user/orders/external/{externalId}"
         return await self._private(list[schema.Order], path, operation=operation, not_found=OrderNotFoundError)
 
@@ -198,7 +197,7 @@ class RestClient:
 
     async def delete_order(self, order_id: str) -> None:
         """``DELETE /user/order/{id}``: queued, not confirmed."""
-        await self._cancel("DELETE", f"{endpoints.ORDER}/{_segment(order_id)}", "cancel_order")
+        await self._cancel("DELETE", f"{endpoints.ORDER}/{segment(order_id, venue=VENUE)}", "cancel_order")
 
     async def delete_order_by_external_id(self, external_id: str) -> None:
         """``DELETE /user/order?externalId=``: queued, not confirmed."""
@@ -222,7 +221,7 @@ class RestClient:
         return self._data(type_, reply, operation or f"GET {path}")
 
     async def _of_market(self, type_: type[T], market: str, what: str) -> T:
-        path = f"{endpoints.MARKETS}/{_segment(market)}/{what}"
+        path = f"{endpoints.MARKETS}/{segment(market, venue=VENUE)}/{what}"
         return await self._public(type_, path, operation=f"GET {endpoints.MARKETS}/{{market}}/{what}")
 
     async def _private(
@@ -280,13 +279,9 @@ class RestClient:
         if self._api_key is None:
             raise missing_key()
         if is_checked and self.before_private is not None:
-            try:
+            is_command = request.get("effect") is Effect.COMMAND
+            with before_sending("the account could not be checked first", venue=VENUE) if is_command else nullcontext():
                 await self.before_private()
-            except (TransportError, DecodeError) as error:
-                if request.get("effect") is not Effect.COMMAND or isinstance(error, NotSentError):
-                    raise
-                msg = f"not sent: the account could not be checked first ({error.message})"
-                raise NotSentError(msg, venue=VENUE) from error
         headers = {endpoints.API_KEY_HEADER: self._api_key.reveal()}
         return await self._ask(method, path, headers=headers, **request)
 
@@ -410,10 +405,3 @@ class RestClient:
 def _page_bound(limit: int | None, until: int | None) -> int | None:
     """Return how many rows a page need hold: with an end in the past, what is newer has to be read past first."""
     return limit if until is None else None
-
-
-def _segment(text: str) -> str:
-    try:
-        return http.segment(text)
-    except ValueError as error:
-        raise ConfigError(f"{error}; nothing was sent", venue=VENUE) from None

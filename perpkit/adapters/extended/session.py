@@ -67,12 +67,11 @@ class Session:
         context.redactor.add(credentials.api_key, credentials.private_key)
         host = urlsplit(settings.rest_base).netloc
         quotas = endpoints.quotas(market_maker=settings.rate_limit == "market_maker")
-        bound = settings.request_timeout
         self._http = context.http(
             settings.rest_base,
             limiter=context.limiter(host, quotas),
             headers=endpoints.HEADERS,
-            timeouts=HttpTimeouts(total=bound, connect=min(bound, HttpTimeouts().connect), read=bound),
+            timeouts=HttpTimeouts.within(settings.request_timeout),
         )
         self.rest = RestClient(self._http, context.redactor, credentials.api_key)
         self.rest.before_private = self.check

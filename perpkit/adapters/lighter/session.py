@@ -9,7 +9,6 @@ import asyncio
 import hashlib
 import logging
 from datetime import datetime, timedelta
-from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from perpkit.adapters.lighter import endpoints, schema
@@ -20,7 +19,7 @@ from perpkit.adapters.lighter.rest import RestClient
 from perpkit.adapters.lighter.signing.auth_token import StaticToken, TokenKeeper
 from perpkit.adapters.lighter.signing.nonce import NonceLanes
 from perpkit.adapters.lighter.signing.signer import Signer
-from perpkit.core.clock import from_ms
+from perpkit.core.clock import ClockReading, from_ms
 from perpkit.core.context import VenueContext
 from perpkit.core.errors import AuthError, CredentialsError
 from perpkit.core.transport.http import HttpTimeouts
@@ -32,19 +31,6 @@ _WORTH_TELLING = timedelta(seconds=1)
 
 _MASTER = 0
 """``account_type`` of the account that an address owns itself, beside sub-accounts and pools."""
-
-
-class ClockReading(NamedTuple):
-    """
-    One comparison with the venue's clock.
-
-    Attributes:
-        skew: Venue time minus ours, as near to zero as the venue's whole seconds allow.
-    """
-
-    server_time: datetime
-    skew: timedelta
-    round_trip: timedelta
 
 
 class Session:
@@ -69,12 +55,11 @@ class Session:
         self.limiter = context.limiter(
             host, endpoints.quotas(settings.tier), account=str(account) if account is not None else None
         )
-        bound = settings.request_timeout
         self._http = context.http(
             settings.rest_base,
             limiter=self.limiter,
             headers=endpoints.HEADERS,
-            timeouts=HttpTimeouts(total=bound, connect=min(bound, HttpTimeouts().connect), read=bound),
+            timeouts=HttpTimeouts.within(settings.request_timeout),
         )
         self.signer = Signer(credentials.keys, chain_id=settings.signed_chain_id)
         self.lanes = NonceLanes(self.signer.key_indexes, self._read_nonce)

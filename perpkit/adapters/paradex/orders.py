@@ -16,17 +16,16 @@ from perpkit.adapters.paradex.errors import BAD_TIME, closing, venue_error
 from perpkit.adapters.paradex.memory import OrderMemory
 from perpkit.adapters.paradex.order_socket import OrderSocket, fits_socket
 from perpkit.adapters.paradex.session import Session
+from perpkit.core.before_sending import before_sending
 from perpkit.core.context import VenueContext
 from perpkit.core.errors import (
     CapabilityError,
     DecodeError,
-    NotSentError,
     OrderNotFoundError,
     OrderRejectedError,
     OutcomeUnknownError,
     PerpkitError,
     RejectReason,
-    TransportError,
     UnknownMarketError,
     VenueUnavailableError,
 )
@@ -254,12 +253,8 @@ class Orders:
         """Have the signer and a token ready, so that what fails here is known to have sent nothing."""
         if self._session.tokens is None:
             return
-        try:
+        with before_sending("signing in failed", venue=VENUE):
             await self._session.tokens.token()
-        except (TransportError, DecodeError) as error:
-            if isinstance(error, NotSentError):
-                raise
-            raise NotSentError(f"not sent: signing in failed ({error.message})", venue=VENUE) from error
 
     def _require_covered(self, unsigned: Unsigned, intent: OrderIntent) -> None:
         """Refuse what cancel-on-disconnect would silently leave standing: it covers the socket's orders alone."""

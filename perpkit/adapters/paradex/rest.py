@@ -14,17 +14,15 @@ import msgspec
 from perpkit.adapters.paradex import endpoints, schema, wire
 from perpkit.adapters.paradex.config import VENUE
 from perpkit.adapters.paradex.errors import venue_error
+from perpkit.core.before_sending import before_sending
 from perpkit.core.errors import (
     AuthError,
-    ConfigError,
     CredentialsError,
     DecodeError,
-    NotSentError,
     PerpkitError,
-    TransportError,
 )
-from perpkit.core.transport import http, wire_json
-from perpkit.core.transport.http import HttpClient, HttpReply, ParamValue, classify_gateway_failure
+from perpkit.core.transport import wire_json
+from perpkit.core.transport.http import HttpClient, HttpReply, ParamValue, classify_gateway_failure, segment
 from perpkit.core.transport.pages import collect, each_page
 from perpkit.core.transport.ratelimit import Priority
 from perpkit.core.transport.redact import Redactor, Secret
@@ -129,7 +127,7 @@ class RestClient:
 
     async def get_orderbook(self, market: str, depth: int | None) -> schema.OrderBook:
         """``GET /orderbook/{market}``"""
-        path = f"{endpoints.ORDER_BOOK}/{_segment(market)}"
+        path = f"{endpoints.ORDER_BOOK}/{segment(market, venue=VENUE)}"
         return await self._public(schema.OrderBook, path, {"depth": depth})
 
     async def get_trades(self, query: Query, *, limit: int | None, since: int | None) -> list[schema.Trade]:
@@ -161,7 +159,7 @@ class RestClient:
 
     async def post_account_margin(self, market: str, body: Mapping[str, Any]) -> schema.MarginUpdate:
         """``POST /account/margin/{market}``"""
-        path = f"{endpoints.ACCOUNT_MARGIN}/{_segment(market)}"
+        path = f"{endpoints.ACCOUNT_MARGIN}/{segment(market, venue=VENUE)}"
         operation = f"POST {endpoints.ACCOUNT_MARGIN}"
         reply = await self._signed_in(
             "POST", path, operation=operation, body=wire_json.dumps(dict(body)), effect=Effect.IDEMPOTENT
@@ -195,12 +193,12 @@ class RestClient:
 
     async def get_order(self, order_id: str) -> schema.Order:
         """``GET /orders/{order_id}``"""
-        path = f"{endpoints.ORDERS}/{_segment(order_id)}"
+        path = f"{endpoints.ORDERS}/{segment(order_id, venue=VENUE)}"
         return await self._private(schema.Order, path, operation="GET /orders/{order_id}")
 
     async def get_order_by_client_id(self, client_id: str) -> schema.Order:
         """``GET /orders/by_client_id/{client_id}``: only while it is open."""
-        path = f"{endpoints.ORDERS_BY_CLIENT_ID}/{_segment(client_id)}"
+        path = f"{endpoints.ORDERS_BY_CLIENT_ID}/{segment(client_id, venue=VENUE)}"
         return await self._private(schema.Order, path, operation="GET /orders/by_client_id/{client_id}")
 
     async def get_orders_history(self, query: Query, *, limit: int | None, since: int | None) -> list[schema.Order]:
@@ -223,19 +221,19 @@ class RestClient:
 
     async def put_order(self, order_id: str, body: Mapping[str, Any]) -> schema.Order:
         """``PUT /orders/{order_id}``"""
-        path = f"{endpoints.ORDERS}/{_segment(order_id)}"
+        path = f"{endpoints.ORDERS}/{segment(order_id, venue=VENUE)}"
         reply = await self._command("PUT", path, "amend_order", body, None)
         return self._read(schema.Order, reply, "PUT /orders/{order_id}")
 
     async def delete_order(self, order_id: str) -> None:
         """``DELETE /orders/{order_id}``: queued, not confirmed."""
         self._require_done(
-            await self._cancel(f"{endpoints.ORDERS}/{_segment(order_id)}", "cancel_order"), "cancel_order"
+            await self._cancel(f"{endpoints.ORDERS}/{segment(order_id, venue=VENUE)}", "cancel_order"), "cancel_order"
         )
 
     async def delete_order_by_client_id(self, client_id: str, market: str | None) -> None:
         """``DELETE /orders/by_client_id/{client_id}``"""
-        path = f"{endpoints.ORDERS_BY_CLIENT_ID}/{_segment(client_id)}"
+        path = f"{endpoints.ORDERS_BY_CLIENT_ID}/{segment(client_id, venue=VENUE)}"
         self._require_done(await self._cancel(path, "cancel_order", params={"market": market}), "cancel_order")
 
     async def delete_orders(self, market: str | None) -> None:
@@ -342,12 +340,10 @@ class RestClient:
         if self.tokens is None:
             msg = "this needs credentials: set private_key, subkey or readonly_token"
             raise CredentialsError(msg, venue=VENUE)
-        try:
+        if effect is not Effect.COMMAND:
             return await self.tokens.token()
-        except (TransportError, DecodeError) as error:
-            if effect is not Effect.COMMAND or isinstance(error, NotSentError):
-                raise
-            raise NotSentError(f"not sent: signing in failed ({error.message})", venue=VENUE) from error
+        with before_sending("signing in failed", venue=VENUE):
+            return await self.tokens.token()
 
     async def _ask(
         self,
@@ -421,13 +417,6 @@ class RestClient:
 
     def _read(self, type_: type[T], reply: HttpReply, what: str) -> T:
         return wire.read(type_, reply.body, what=what, redactor=self._redactor)
-
-
-def _segment(text: str) -> str:
-    try:
-        return http.segment(text)
-    except ValueError as error:
-        raise ConfigError(f"{error}; nothing was sent", venue=VENUE) from None
 
 
 def _bearer(token: Secret) -> dict[str, str]:

@@ -6,8 +6,6 @@ first needed.
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime, timedelta
-from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from perpkit.adapters.paradex import endpoints
@@ -26,7 +24,7 @@ from perpkit.adapters.paradex.errors import BAD_TIME
 from perpkit.adapters.paradex.rest import RestClient
 from perpkit.adapters.paradex.sdk_signer import SdkSigner
 from perpkit.adapters.paradex.signing import Signer
-from perpkit.core.clock import from_ms
+from perpkit.core.clock import ClockReading, from_ms
 from perpkit.core.context import VenueContext
 from perpkit.core.errors import AuthError, ConfigError, DecodeError
 from perpkit.core.single_flight import SingleFlight
@@ -37,19 +35,6 @@ _MOST_AHEAD_MS = 10_000
 """How far stamps may run ahead of the clock in a burst of orders."""
 
 _STAMPS_KEPT = 10_000
-
-
-class ClockReading(NamedTuple):
-    """
-    One comparison with the venue's clock.
-
-    Attributes:
-        skew: Venue time minus ours at the middle of the round trip.
-    """
-
-    server_time: datetime
-    skew: timedelta
-    round_trip: timedelta
 
 
 class Session:
@@ -70,12 +55,11 @@ class Session:
         context.redactor.add(credentials.private_key, credentials.token)
         host = urlsplit(settings.rest_base).netloc
         self.limiter = context.limiter(host, endpoints.QUOTAS, account=_limited_as(credentials))
-        bound = settings.request_timeout
         self._http = context.http(
             settings.rest_base,
             limiter=self.limiter,
             headers=endpoints.HEADERS,
-            timeouts=HttpTimeouts(total=bound, connect=min(bound, HttpTimeouts().connect), read=bound),
+            timeouts=HttpTimeouts.within(settings.request_timeout),
         )
         self.rest = RestClient(self._http, context.redactor)
         self.account = credentials.account or 0

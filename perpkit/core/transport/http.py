@@ -56,6 +56,11 @@ class HttpTimeouts:
     read: timedelta = timedelta(seconds=10)
     """Between two pieces of the answer."""
 
+    @classmethod
+    def within(cls, bound: timedelta) -> HttpTimeouts:
+        """Return time limits that give an answer until ``bound``, and a connection no longer than usual."""
+        return cls(total=bound, connect=min(bound, cls().connect), read=bound)
+
 
 @dataclass(frozen=True, slots=True)
 class HttpReply:
@@ -359,15 +364,15 @@ class _Call:
     context: dict[str, Any]
 
 
-def segment(text: str) -> str:
+def segment(text: str, *, venue: str | None = None) -> str:
     """
     Percent-encode one path segment, slashes included.
 
     Raises:
-        ValueError: Empty, ``.`` or ``..``, which would name another path: ``DELETE /orders/`` is not one order.
+        ConfigError: Empty, ``.`` or ``..``, which would name another path: ``DELETE /orders/`` is not one order.
     """
     if text in {"", ".", ".."}:
-        raise ValueError(f"{text!r} can't stand in a path as an identifier")
+        raise ConfigError(f"{text!r} can't stand in a path as an identifier; nothing was sent", venue=venue)
     return quote(text, safe="")
 
 

@@ -554,8 +554,17 @@ async def test_a_path_can_not_leave_the_host(path: str) -> None:
 @pytest.mark.parametrize("text", ["", ".", ".."])
 def test_an_identifier_that_would_name_another_path_is_refused(text: str) -> None:
     """DELETE /orders/ with an empty id would cancel everything."""
-    with pytest.raises(ValueError, match="can't stand in a path"):
-        segment(text)
+    with pytest.raises(ConfigError, match="can't stand in a path as an identifier; nothing was sent") as caught:
+        segment(text, venue="moonex")
+    assert caught.value.venue == "moonex"
+
+
+@pytest.mark.parametrize(("bound", "connect"), [(30, 5), (2, 2)])
+def test_a_bound_on_answers_leaves_a_connection_no_more_than_its_usual_time(bound: int, connect: int) -> None:
+    """A venue that is slow to answer gets no longer to be reached; one that must be quick is held to it there too."""
+    limits = HttpTimeouts.within(timedelta(seconds=bound))
+    assert (limits.total, limits.read) == (timedelta(seconds=bound),) * 2
+    assert limits.connect == timedelta(seconds=connect)
 
 
 async def test_a_float_has_no_place_in_a_query() -> None:

@@ -60,11 +60,10 @@ class ToyVenue:
         credentials = find_credentials(context.settings, context.environ)
         if credentials is not None:
             context.redactor.add(credentials.key, credentials.secret)
-        bound = settings.request_timeout
         self._http = context.http(
             settings.rest_url,
             limiter=context.limiter(urlsplit(settings.rest_url).netloc, (QUOTA,)),
-            timeouts=HttpTimeouts(total=bound, connect=min(bound, HttpTimeouts().connect), read=bound),
+            timeouts=HttpTimeouts.within(settings.request_timeout),
         )
         self._rest = RestClient(self._http, context.clock, context.redactor, credentials)
         self._settings = settings
