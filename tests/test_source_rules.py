@@ -27,6 +27,7 @@ ALLOWED: dict[str, dict[tuple[str, str], str]] = {
             "bad_settings",
             "option_orders",
             "wrong_environment",
+            "weighed",
             "error_replies",
             "error_classes",
             "hurry",

@@ -135,6 +135,8 @@ class VenueProfile(ABC):
             reading zero there is no invention.
         shortest_switch: The least time after which a dead man's switch may act.
         keepalives: Frames that a client sends to keep a connection alive, or in answer to the venue's.
+        longest_silence: After how long the venue lets a client go that sends no frame, however much it is sent; None
+            where it does not.
         waivers: Rules that the plugin may break until a date.
         plugin: A plugin class in place of the installed one, for trying a plugin that is not installed.
         package: The package or module whose source is read; None takes the package that holds the plugin's class.
@@ -158,6 +160,7 @@ class VenueProfile(ABC):
     zero_when_absent: frozenset[str] = frozenset()
     shortest_switch: timedelta = timedelta(minutes=1)
     keepalives: tuple[str, ...] = ()
+    longest_silence: timedelta | None = None
     waivers: tuple[Waiver, ...] = ()
     plugin: Any = None
     package: str | None = None
@@ -230,6 +233,13 @@ class VenueProfile(ABC):
     def is_throttled(self, status: int, body: bytes) -> bool:
         """Tell whether an answer says that too many requests came."""
         return status == _TOO_MANY
+
+    def weighed(self, local: LocalVenue) -> int | None:
+        """
+        Return what the local exchange has counted requests as so far, reads that is, by the weights that the venue
+        gives them; None where each counts as one.
+        """
+        return None
 
     def error_replies(self) -> Mapping[str, tuple[int, str]]:
         """Return status and body of each documented error, by the venue's code."""

@@ -188,6 +188,7 @@ class LighterProfile(VenueProfile):
     )
     shortest_switch = timedelta(minutes=5)
     keepalives = ('{"type":"ping"}', '{"type":"pong"}')
+    longest_silence = timedelta(minutes=2)
     longest_life = timedelta(days=28)
     cancels_are_late = True
     names_late = True
@@ -351,6 +352,10 @@ class LighterProfile(VenueProfile):
     def is_throttled(self, status: int, body: bytes) -> bool:
         """Tell whether it is a 429, or the code of too many requests."""
         return super().is_throttled(status, body) or b'"code":23000' in body.replace(b" ", b"")
+
+    def weighed(self, local: LocalVenue) -> int:
+        """Return the weight of the reads that were taken: 6 to 600 each."""
+        return _lighter(local).venue.budgets.counted["reads"]
 
     def error_replies(self) -> Mapping[str, tuple[int, str]]:
         """Return an answer for every documented code."""

@@ -7,6 +7,7 @@ import logging
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -245,12 +246,21 @@ async def test_a_connection_that_went_silent_is_replaced(trader: Trader) -> None
 @pytest.mark.rule("silent-death-is-noticed")
 @pytest.mark.needs("channel:trades")
 async def test_a_quiet_market_is_not_taken_for_death(trader: Trader) -> None:
-    """Half an hour without an event, the other side alive: either it stays, or nothing is lost by a new one."""
-    target = trader.target
+    """
+    Ten minutes without an event, the other side alive: either it stays, or nothing is lost by a new one. A venue that
+    lets go of those who say nothing is told something in time.
+    """
+    target, longest = trader.target, trader.target.profile.longest_silence
+    begin = target.clock.now()
     async with target.watch(trader.venue, f"trades:{trader.market.id}") as watch:
         for _ in range(30):
             target.advance(timedelta(seconds=20))
             await target.breathe(10)
+        said = [begin, *(each.at for each in target.recordings.sent_frames()), target.clock.now()]
+        silence = max(later - earlier for earlier, later in pairwise(said))
+        assert longest is None or silence < longest, (
+            f"nothing was sent for {silence}; after {longest} the venue lets a connection go"
+        )
         trader.trade(Side.BUY, trader.size(100))
         await watch.until(lambda: watch.of(Trade), "a trade after a long pause", within=LIVE * 2)
         assert target.arrivals.handshakes <= 40, f"{target.arrivals.handshakes} connections in ten quiet minutes"

@@ -141,11 +141,12 @@ def _waits(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[timedelta]]:
 async def test_each_request_is_counted(
     monkeypatch: pytest.MonkeyPatch, target: Target, venue: Venue, hook: str
 ) -> None:
-    """Whatever a read sends is taken from a declared budget beforehand, a request at a time."""
+    """Whatever a read sends is taken from a declared budget beforehand, a request at a time, by the venue's weight."""
     a_life(target)
     caller = Caller(target, venue)
     await caller.attempt(caller.reads[hook][0])
     declared = {each.name for each in venue.description.rate_limits}
+    before = target.profile.weighed(target.local)
     with _drawn(monkeypatch) as drawn, target.recordings.during() as part:
         await caller.attempt(caller.reads[hook][0])
     taken = [weights for _, weights in drawn]
@@ -154,6 +155,12 @@ async def test_each_request_is_counted(
     assert len(counted) >= len(sent), f"{hook} sent {len(sent)} requests, and {len(counted)} were counted: {taken}"
     unknown = {name for weights in counted for name in weights} - declared
     assert not unknown, f"{hook} draws on budgets that are not declared: {unknown}"
+    after = target.profile.weighed(target.local)
+    if before is not None and after is not None:
+        drawn_from = sum((Counter(weights) for weights in taken), Counter[str]())
+        assert after - before in drawn_from.values(), (
+            f"{hook}: the venue counted {after - before} for its requests, and drawn was {dict(drawn_from)}"
+        )
 
 
 _TELLS = {"x-ratelimit-limit", "x-ratelimit-remaining"}

@@ -339,6 +339,7 @@ async def test_budgets_are_weighted_and_each_has_its_own_minute():
         for _ in range(40):
             assert (await trader.get("recentTrades", market_id=0, limit=1)).status == 200
         assert (await trader.get("nextNonce", account_index=trader.index, api_key_index=4)).refusal == (429, 23000)
+        assert sim.venue.budgets.counted["reads"] == 24_000
         await trader.place()
         sim.control.advance(timedelta(minutes=1))
         assert await nonce_of(trader) == 1

@@ -43,7 +43,7 @@ async def test_a_transaction_may_answer_with_a_status_of_its_own(sim, trader):
 
 
 async def test_a_frame_left_out_of_the_book_shows_in_the_nonces(sim, quote):
-    """begin_nonce is not the nonce before; offsets alone tell it too here, and on the venue they do not."""
+    """begin_nonce is not the nonce before; offsets tell nothing, since they leave numbers out anyway."""
     async with Socket(sim) as socket:
         first = await socket.subscribe("order_book/0")
         sim.control.inject("gap", target="frame", match="order_book:0")

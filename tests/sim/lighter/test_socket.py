@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 from decimal import Decimal
+from itertools import pairwise
 
 import aiohttp
 import pytest
@@ -44,7 +45,7 @@ async def test_the_first_frame_says_connected(socket):
 
 
 async def test_the_book_is_a_snapshot_and_then_chained_absolute_changes(sim, socket, quote):
-    """begin_nonce is the nonce before; offsets count on their own; replayed changes give the exchange's book."""
+    """begin_nonce is the nonce before; offsets leave numbers out; replayed changes give the exchange's book."""
     quote()
     first = await socket.subscribe("order_book/0")
     assert first["type"] == "subscribed/order_book"
@@ -65,6 +66,10 @@ async def test_the_book_is_a_snapshot_and_then_chained_absolute_changes(sim, soc
         assert frame["order_book"]["nonce"] > nonce + 1
         nonce = frame["order_book"]["nonce"]
         replay(book, frame)
+    offsets = [frame["order_book"]["offset"] for frame in (first, *frames)]
+    steps = [later - earlier for earlier, later in pairwise(offsets)]
+    assert min(steps) >= 1
+    assert max(steps) > 1
     assert book == {}
     assert frames[0]["order_book"]["asks"] == [{"price": "4000.10", "size": "0.9000"}]
 

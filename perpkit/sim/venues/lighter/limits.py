@@ -7,7 +7,7 @@ Source:
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from decimal import Decimal
 
 from perpkit.sim.clock import SimClock
@@ -45,11 +45,15 @@ class Budgets:
 
     Args:
         scale: Divides every budget; 0 turns them off.
+
+    Attributes:
+        counted: What was counted so far, by budget, over all owners.
     """
 
     def __init__(self, clock: SimClock, scale: int) -> None:
         self._clock = clock
         self.scale = scale
+        self.counted: Counter[str] = Counter()
         self._spent: dict[tuple[str, str], deque[tuple[int, int]]] = defaultdict(deque)
         self._totals: dict[tuple[str, str], int] = defaultdict(int)
 
@@ -76,6 +80,7 @@ class Budgets:
             raise ApiError(23000, status=429)
         spent.append((now, weight))
         self._totals[key] += weight
+        self.counted[budget] += weight
 
     def read(self, tier: Tier, owner: str, path: str) -> None:
         """Count a read of an account or address of a tier. ApiError 23000."""

@@ -111,7 +111,11 @@ class FeeTicksAsBasisPoints(LighterVenue):
         return [each.replace(maker=each.maker * 100, taker=each.taker * 100) for each in fees]
 
 
-@broken(rules="ratios-are-fractions", checks="TU4 MK4")
+@broken(
+    rules="ratios-are-fractions",
+    knock_on="bad-rows-are-skipped listings-refresh market-rules-are-exact",
+    checks="TU4 MK4",
+)
 class MarginTicksAsFractions(LighterVenue):
     """Hands the market's margins on as they are listed, in ten-thousandths."""
 
