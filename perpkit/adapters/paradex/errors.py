@@ -278,7 +278,7 @@ _BY_WORD: Final[tuple[tuple[tuple[str, ...], Ending], ...]] = (
     (("LIQUIDATION",), Ending(_CANCELED, RejectReason.MARGIN)),
     (("MARGIN", "COLLATERAL", "BALANCE"), Ending(_REJECTED, RejectReason.MARGIN)),
     (("LIQUIDITY", "IOC", "IMMEDIATE", "NO_MATCH"), Ending(_CANCELED, RejectReason.NO_LIQUIDITY)),
-    (("SLIPPAGE", "PRICE_BAND", "BAND", "PRICE_TOO", "PRICE_OUT"), Ending(_REJECTED, RejectReason.PRICE_BAND)),
+    (("SLIPPAGE", "BAND", "PRICE_TOO", "PRICE_OUT"), Ending(_REJECTED, RejectReason.PRICE_BAND)),
     (("SIGNATURE",), Ending(_REJECTED, RejectReason.INVALID_SIGNATURE)),
     (("DUPLICATE", "CLIENT_ID"), Ending(_REJECTED, RejectReason.DUPLICATE_CLIENT_ID)),
     (("RECV_WINDOW", "EXPIRED", "TIMESTAMP"), Ending(OrderStatus.EXPIRED, RejectReason.EXPIRED)),
