@@ -141,6 +141,12 @@ def moment(milliseconds: int) -> datetime:
     return from_ms(milliseconds if milliseconds >= _LEAST_MS else milliseconds * 1000)
 
 
+def sequence(identity: schema.Id | None) -> tuple[int, str]:
+    """Return what ids sort by, in the order of their numbers; a text that is no number, which would be new, has one."""
+    text = str(identity if identity is not None else "")
+    return len(text), text
+
+
 def asset(name: str) -> str:
     """Return perpkit's name of the collateral: the API says USD of what is USDC on chain."""
     return endpoints.SETTLE_ASSETS.get(name, name)

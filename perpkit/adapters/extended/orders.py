@@ -55,6 +55,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _REPLACEABLE: Final = frozenset({"LIMIT", "CONDITIONAL"})
+_LONGEST_ID: Final = 40
 _LOOKS: Final = 20
 _FIRST_PAUSE: Final = 0.05
 _LONGEST_PAUSE: Final = 0.5
@@ -191,7 +192,10 @@ class Orders:
         )
         orders = {order.venue_order_id: order for order in reversed(await self._listed(rows))}
         found = [order for order in orders.values() if is_inside(order.created_at, since, until)]
-        return sorted(found, key=lambda order: (order.created_at or order.ts_received, int(order.venue_order_id or 0)))
+        return sorted(
+            found,
+            key=lambda order: (order.created_at or order.ts_received, decode.sequence(order.venue_order_id)),
+        )
 
     # How
 
@@ -396,7 +400,7 @@ class Orders:
             name = ref.venue_order_id or ref.client_order_id
             msg = f"{VENUE} has no order {name} on {market.id}, open or closed"
             raise OrderNotFoundError(msg, venue=VENUE, operation="fetch_order", client_order_id=ref.client_order_id)
-        return max(mine, key=lambda row: (row.created_time, int(row.id)))
+        return max(mine, key=lambda row: (row.created_time, decode.sequence(row.id)))
 
     async def _by_id(self, order_id: str) -> list[schema.Order]:
         return [await self._rest.get_order(order_id)]
@@ -446,7 +450,7 @@ def _venue_id(ref: OrderRef) -> str | None:
 
 
 def _is_whole(text: str) -> bool:
-    return text.isascii() and text.isdigit()
+    return text.isascii() and text.isdigit() and len(text) <= _LONGEST_ID
 
 
 def _preparing() -> AbstractContextManager[None]:

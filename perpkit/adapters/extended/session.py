@@ -23,6 +23,7 @@ from perpkit.core.models import Market
 from perpkit.core.single_flight import SingleFlight
 from perpkit.core.transport.http import HttpTimeouts
 
+_LONGEST_VAULT: Final = 40
 _FEES_GOOD_FOR: Final = timedelta(hours=1)
 """A rate that fell meanwhile costs nothing: the signed one is a maximum. One that rose is refused, and read again."""
 
@@ -152,7 +153,7 @@ class Session:
         vault = _vault_of(found)
         identity = found.account_id if found.account_id is not None else found.id
         whose = f"the API key opens account {identity} with vault {vault}"
-        if credentials.public_key is not None and int(found.l2_key, 16) != credentials.public_key:
+        if credentials.public_key is not None and _key_of(found) != credentials.public_key:
             msg = f"stark_private_key is not that account's: {whose}; copy key and API key from one sub-account"
             raise CredentialsError(msg, venue=VENUE)
         if credentials.vault is not None and credentials.vault != vault:
@@ -180,8 +181,15 @@ class Session:
         return domain.chain_id
 
 
+def _key_of(account: schema.Account) -> int:
+    try:
+        return int(account.l2_key, 16)
+    except ValueError:
+        raise DecodeError(f"account: l2Key {account.l2_key[:40]!r} is not hexadecimal", venue=VENUE) from None
+
+
 def _vault_of(account: schema.Account) -> int:
     text = str(account.l2_vault)
-    if not (text.isascii() and text.isdigit()):
+    if not (text.isascii() and text.isdigit() and len(text) <= _LONGEST_VAULT):
         raise DecodeError(f"account: l2Vault {text[:40]!r} is no number", venue=VENUE)
     return int(text)

@@ -187,7 +187,8 @@ class ExtendedVenue:
     ) -> list[Trade]:
         """Return of the latest trades those in the period, oldest first: the venue serves no older ones."""
         now = self._clock.now()
-        rows = sorted(await self._rest.get_trades(market.symbol), key=lambda row: (row.T, int(row.i)), reverse=True)
+        found = await self._rest.get_trades(market.symbol)
+        rows = sorted(found, key=lambda row: (row.T, decode.sequence(row.i)), reverse=True)
         trades = in_order(decode.trades(rows, market, now), since, until, lambda each: each.trade_id)
         return trades if limit is None else trades[-limit:]
 

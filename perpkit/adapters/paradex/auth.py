@@ -204,6 +204,7 @@ def account_of(credentials: Credentials, config: schema.SystemConfig) -> int:
 
     Raises:
         CredentialsError: None is given and it can't be derived.
+        DecodeError: What the server says to derive it from can't be read.
     """
     if credentials.account is not None:
         return credentials.account
@@ -211,5 +212,11 @@ def account_of(credentials: Credentials, config: schema.SystemConfig) -> int:
     if credentials.kind is not CredentialKind.MAIN or not all(hashes):
         msg = "the account's address is needed: set account (PARADEX_ACCOUNT)"
         raise CredentialsError(msg, venue=VENUE)
-    account_hash, proxy_hash = (int(text, 16) for text in hashes)
-    return derive_account(public_key(credentials.signing_key()), account_hash=account_hash, proxy_hash=proxy_hash)
+    key = public_key(credentials.signing_key())
+    try:
+        account_hash, proxy_hash = (int(text, 16) for text in hashes)
+        return derive_account(key, account_hash=account_hash, proxy_hash=proxy_hash)
+    except ValueError:
+        given = " and ".join(repr(text[:70]) for text in hashes)
+        msg = f"paraclear_account_hash and its proxy's are no Starknet numbers: {given}; set account (PARADEX_ACCOUNT)"
+        raise DecodeError(msg, venue=VENUE) from None

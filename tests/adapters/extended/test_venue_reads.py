@@ -144,6 +144,16 @@ async def test_trades_come_oldest_first_whatever_the_venue_sends(stub, venue, ne
     assert [trade.trade_id for trade in latest] == ["13", "14", "15"]
 
 
+async def test_a_trade_of_which_the_id_is_a_text_is_told_all_the_same(stub, venue):
+    """Ids are numbers today, longer ones newer; nothing but the order within a millisecond hangs on it."""
+    rows = [
+        {"i": each, "m": "BTC-USD", "S": "SELL", "tT": "TRADE", "T": ms(T0), "p": "1", "q": "1"}
+        for each in ("10", "9", "a-text")
+    ]
+    stub.say("GET /info/markets/BTC-USD/trades", ok(rows))
+    assert [trade.trade_id for trade in await venue.fetch_trades("BTC-USD-PERP")] == ["9", "10", "a-text"]
+
+
 async def test_bars_are_read_backwards_without_gap_or_overlap(stub, venue):
     """1,200 minutes in pages of 1,000; rows outside are dropped."""
     minute = timedelta(minutes=1)
@@ -347,6 +357,23 @@ async def test_a_mismatch_is_named_before_the_first_order(stub, account, domain,
             await venue.fetch_account()
         assert VECTORS["private_key"] not in str(caught.value)
         assert API_KEY not in str(caught.value)
+    assert stub.requests("GET /user/balance") == []
+
+
+@pytest.mark.parametrize(
+    ("account", "words"),
+    [
+        ({"l2Key": "x"}, "l2Key 'x' is not hexadecimal"),
+        ({"l2Key": ""}, "l2Key '' is not hexadecimal"),
+        ({"l2Vault": "x"}, "l2Vault 'x' is no number"),
+        ({"l2Vault": "9" * 5000}, "l2Vault .* is no number"),
+    ],
+)
+async def test_an_account_that_can_not_be_read_is_told_as_one(stub, venue, account, words):
+    """Nothing is known of whose key it is then, and nothing is asked with it."""
+    stub.say("GET /user/account/info", ok({**ACCOUNT, **account}))
+    with pytest.raises(DecodeError, match=words):
+        await venue.fetch_account()
     assert stub.requests("GET /user/balance") == []
 
 

@@ -558,6 +558,15 @@ def test_an_account_that_can_not_be_derived_has_to_be_named(kind, hashes):
     assert caught.value.venue == "paradex"
 
 
+@pytest.mark.parametrize("wrong", ["x", "0x", f"0x{'f' * 64}"])
+def test_an_account_is_not_derived_from_what_is_no_number(wrong):
+    """The server's class hashes are hexadecimal and below the prime; an account can still be named."""
+    credentials = Credentials(CredentialKind.MAIN, private_key=Secret(KEY))
+    config = SystemConfig(starknet_chain_id=CHAIN, **{**HASHES, "paraclear_account_hash": wrong})
+    with pytest.raises(DecodeError, match="PARADEX_ACCOUNT"):
+        auth.account_of(credentials, config)
+
+
 async def test_a_sign_in_that_fails_before_an_order_means_that_it_was_not_sent(stub):
     """However unclear the sign-in's own outcome, no order left."""
     stub.say("POST /auth", Says("<html>bad gateway</html>", 502))
