@@ -85,6 +85,9 @@ OrderLike = Order | OrderRef
 RESOLVE_WITHIN = timedelta(seconds=30)
 """How long ``resolve_order`` looks for an order before it says that it still doesn't know."""
 
+_ANSWERED = ("fetch_", "set_leverage", "set_margin_mode", "check_")
+"""Hooks of which the answer is all that matters, by how their names begin."""
+
 
 class Venue:
     """
@@ -621,9 +624,9 @@ class Venue:
             error.client_order_id = error.client_order_id or client_order_id
             raise
         except (ValidationError, ArithmeticError) as error:
-            # No model takes it, or nobody can compute with it: a bar below zero, a number of a million digits. Of what
-            # a command answers its own guard has made an unknown outcome by now.
-            if not operation.startswith("fetch_"):
+            # No model takes it, or nobody can compute with it: a bar below zero, a number of a million digits. Of the
+            # answer to an order command the command's own guard has made an unknown outcome by now.
+            if not operation.startswith(_ANSWERED):
                 raise
             msg = f"an answer holds what can't be ({_why(error)})"
             raise DecodeError(msg, venue=self.name, operation=operation) from error

@@ -30,7 +30,6 @@ from perpkit.core.errors import (
     NotSentError,
     PerpkitError,
     RequestTimeoutError,
-    StreamError,
 )
 from perpkit.core.transport.ratelimit import Priority, RateLimiter
 from perpkit.core.transport.redact import Redactor
@@ -165,7 +164,7 @@ class OrderSocket:
                 return await self._open(where)
             except (NotSentError, AuthError):
                 raise
-            except (PerpkitError, StreamError) as error:
+            except PerpkitError as error:
                 msg = f"not sent: the order connection could not be opened ({error.message})"
                 raise NotSentError(msg, **where) from error
 
@@ -192,19 +191,22 @@ class OrderSocket:
                 message = self._redactor.text(signed_in.error.message)
                 raise rpc_error(signed_in.error.code, message, operation="sign in for orders")
             if self._cancel_on_disconnect:
-                switched = await self._ask(connection, "order.cancel_on_disconnect", {"enabled": True}, where)
-                if switched.error is not None:
-                    message = self._redactor.text(switched.error.message)
-                    raise rpc_error(switched.error.code, message, operation="cancel on disconnect")
+                await self._switch(connection, where, on=True)
         except BaseException:
             await connection.close()
             raise
         self._connection = connection
         return connection
 
+    async def _switch(self, connection: WebSocketConnection, where: dict[str, Any], *, on: bool) -> None:
+        switched = await self._ask(connection, "order.cancel_on_disconnect", {"enabled": on}, where)
+        if switched.error is not None:
+            message = self._redactor.text(switched.error.message)
+            raise rpc_error(switched.error.code, message, operation="cancel on disconnect")
+
     async def _switch_off(self, connection: WebSocketConnection) -> None:
         try:
-            await self._ask(connection, "order.cancel_on_disconnect", {"enabled": False}, {"venue": VENUE})
+            await self._switch(connection, {"venue": VENUE}, on=False)
         except PerpkitError as error:
             log.warning("%s: closing the order connection with cancel-on-disconnect still on: %s", VENUE, error)
 
