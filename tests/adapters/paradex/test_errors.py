@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from perpkit.adapters.paradex import errors
 from perpkit.adapters.paradex.errors import CLOSINGS, CODES, RPC_CODES, closing, rpc_error, venue_error
 from perpkit.core.errors import (
     AuthError,
@@ -273,14 +272,6 @@ def test_a_reason_without_a_known_word_is_other_and_logged_once(caplog):
         for _ in range(2):
             assert closing("WEDNESDAY").reason is RejectReason.OTHER
     assert len([record for record in caplog.records if "WEDNESDAY" in record.getMessage()]) == 1
-
-
-def test_what_is_remembered_of_unknown_reasons_is_bounded(caplog, monkeypatch):
-    """Whoever sends ever new words fills neither the memory nor the log; each is still an ending."""
-    monkeypatch.setattr(errors, "_reported", {"MONDAY", "TUESDAY"})
-    monkeypatch.setattr(errors, "_MOST_REPORTED", 3)
-    assert [closing(word).reason for word in ("FRIDAY", "SATURDAY", "SUNDAY")] == [RejectReason.OTHER] * 3
-    assert ["FRIDAY" in each.getMessage() for each in caplog.records] == [True]
 
 
 def test_every_entry_of_the_table_is_terminal():
