@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from perpkit.core.clock import to_ms
-from perpkit.core.models import Fill, FundingPayment, Trade
+from perpkit.core.models import Fill, FundingPayment, Order, Trade
 
 Dated = TypeVar("Dated", Trade, Fill, FundingPayment)
 
@@ -31,3 +31,16 @@ def in_order(
     # Reversed, what happened in one millisecond keeps its order.
     unique = {identity(row): row for row in reversed(list(newest_first)) if is_inside(row.ts_venue, since, until)}
     return sorted(unique.values(), key=lambda row: row.ts_venue)
+
+
+def orders_in_order(newest_first: Iterable[Order], since: datetime | None, until: datetime | None) -> list[Order]:
+    """Return orders created in the period once each, oldest first, those of one moment by the venue's numbers."""
+    unique = {order.venue_order_id: order for order in reversed(list(newest_first))}
+    found = [order for order in unique.values() if is_inside(order.created_at, since, until)]
+    return sorted(found, key=_by_creation)
+
+
+def _by_creation(order: Order) -> tuple[datetime, int, str]:
+    name = order.venue_order_id or ""
+    # By its length first, a number in digits comes where it belongs.
+    return order.created_at or order.ts_received, len(name), name

@@ -32,7 +32,6 @@ from perpkit.core.errors import (
     OutcomeUnknownError,
     PerpkitError,
     RateLimitError,
-    UnknownMarketError,
 )
 from perpkit.core.models import (
     CancelResult,
@@ -48,7 +47,7 @@ from perpkit.core.models import (
 )
 from perpkit.core.outcome import order_outcome
 from perpkit.core.quantize import plain
-from perpkit.core.windows import ceil_ms, is_inside
+from perpkit.core.windows import ceil_ms, orders_in_order
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +82,7 @@ class Orders:
 
     async def place(self, intent: OrderIntent) -> Order:
         """Send one order."""
-        market = await self._market(intent.market_id)
+        market = await self._context.markets.resolve(intent.market_id)
         terms = self._terms(market.symbol)
         if intent.accept_within is not None and not _is_immediate(intent):
             msg = (
@@ -118,7 +117,7 @@ class Orders:
         The venue counts the new order's fills from zero, so it is sent the rest of the new total. What is filled
         between reading the old order and its end is found out afterwards, and taken off the new one.
         """
-        market = await self._market(order.market_id)
+        market = await self._context.markets.resolve(order.market_id)
         with _preparing():
             row = await self._row(order.ref, market)
         total = amendment.size if amendment.size is not None else row.qty
@@ -172,7 +171,7 @@ class Orders:
         Raises:
             OrderNotFoundError: The venue knows of none. Closed orders without fills are kept for seven days.
         """
-        market = await self._market(ref.market_id)
+        market = await self._context.markets.resolve(ref.market_id)
         return self._order(await self._row(ref, market), market)
 
     async def fetch_open(self, market: Market | None) -> list[Order]:
@@ -190,12 +189,7 @@ class Orders:
             since=ceil_ms(since) if since is not None else None,
             until=ceil_ms(until) if until is not None else None,
         )
-        orders = {order.venue_order_id: order for order in reversed(await self._listed(rows))}
-        found = [order for order in orders.values() if is_inside(order.created_at, since, until)]
-        return sorted(
-            found,
-            key=lambda order: (order.created_at or order.ts_received, decode.sequence(order.venue_order_id)),
-        )
+        return orders_in_order(await self._listed(rows), since, until)
 
     # How
 
@@ -410,15 +404,6 @@ class Orders:
             return await read()
         except OrderNotFoundError:
             return []
-
-    async def _market(self, market_id: str) -> Market:
-        market = self._context.markets.get(market_id)
-        if market is None:
-            await self._context.markets.ensure()
-            market = self._context.markets.get(market_id)
-        if market is None:
-            raise UnknownMarketError(f"no perpetual market {market_id!r}", venue=VENUE)
-        return market
 
     def _order(self, row: schema.Order, market: Market) -> Order:
         return decode.order(row, market, self._context.clock.now())

@@ -32,7 +32,6 @@ from perpkit.core.errors import (
     OutcomeUnknownError,
     PerpkitError,
     RejectReason,
-    UnknownMarketError,
 )
 from perpkit.core.models import (
     CancelResult,
@@ -51,7 +50,7 @@ from perpkit.core.outcome import unknown_for_each
 from perpkit.core.quantize import quantize_price
 from perpkit.core.transport import loose_json
 from perpkit.core.transport.ratelimit import Priority
-from perpkit.core.windows import is_inside
+from perpkit.core.windows import orders_in_order
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +76,7 @@ class Orders:
 
     async def place(self, intent: OrderIntent) -> Order:
         """Send one order."""
-        tx = await self._encoded(intent, await self._market(intent.market_id))
+        tx = await self._encoded(intent, await self._context.markets.resolve(intent.market_id))
         await self._ids.claim([intent.client_order_id])
         return await self._place(intent, tx)
 
@@ -87,7 +86,7 @@ class Orders:
         its own updates. A batch that is refused for one of its orders was not taken: then each goes by itself, so that
         the others are not refused with it.
         """
-        txs = [await self._encoded(intent, await self._market(intent.market_id)) for intent in intents]
+        txs = [await self._encoded(intent, await self._context.markets.resolve(intent.market_id)) for intent in intents]
         await self._ids.claim(intent.client_order_id for intent in intents)
         try:
             hashes = await self._sender.send(txs, operation="place_orders", is_order_command=True)
@@ -99,7 +98,7 @@ class Orders:
 
     async def amend(self, order: Order, amendment: OrderAmendment) -> Order:
         """Change an open order, and return it once the sequencer has done so."""
-        market, numbers = await self._market(order.market_id), await self._numbers(order.ref)
+        market, numbers = await self._context.markets.resolve(order.market_id), await self._numbers(order.ref)
         trigger = amendment.trigger_price or order.trigger_price
         worst = self._beyond(trigger, order.side, market) if trigger is not None else None
         tx = encode.modification(order, amendment, self._listings.of(market), worst=worst)
@@ -119,7 +118,7 @@ class Orders:
 
     async def cancel(self, ref: OrderRef) -> CancelResult:
         """Cancel one order; the venue takes it, and the order's own update confirms it."""
-        market, numbers = await self._market(ref.market_id), await self._numbers(ref)
+        market, numbers = await self._context.markets.resolve(ref.market_id), await self._numbers(ref)
         await self._sender.send(
             [encode.cancel(ref, self._listings.of(market))],
             operation="cancel_order",
@@ -181,7 +180,7 @@ class Orders:
         Raises:
             OrderNotFoundError: It is in none of them.
         """
-        market = await self._market(ref.market_id)
+        market = await self._context.markets.resolve(ref.market_id)
         numbers = await self._numbers(ref)
         row = await self._find(ref, market)
         if row is not None:
@@ -213,23 +212,10 @@ class Orders:
             # They come in the order in which they ended, so those created in a period may be on any page.
             if since is None and until is None and limit is not None and len(rows) >= limit:
                 break
-        found = {order.venue_order_id: order for order in reversed(await self._listed(rows))}
-        orders = sorted(
-            (order for order in found.values() if is_inside(order.created_at, since, until)),
-            key=lambda order: (order.created_at or order.ts_received, order.venue_order_id or ""),
-        )
+        orders = orders_in_order(await self._listed(rows), since, until)
         return orders[-limit:] if limit is not None else orders
 
     # How
-
-    async def _market(self, market_id: str) -> Market:
-        market = self._context.markets.get(market_id)
-        if market is None:
-            await self._context.markets.ensure()
-            market = self._context.markets.get(market_id)
-        if market is None:
-            raise UnknownMarketError(f"no perpetual market {market_id!r}", venue=VENUE)
-        return market
 
     async def _encoded(self, intent: OrderIntent, market: Market) -> CreateOrder:
         worst = None
@@ -310,7 +296,9 @@ class Orders:
             return error
 
     async def _cancel_batch(self, refs: Sequence[OrderRef]) -> list[CancelResult | PerpkitError]:
-        txs = [encode.cancel(ref, self._listings.of(await self._market(ref.market_id))) for ref in refs]
+        txs = [
+            encode.cancel(ref, self._listings.of(await self._context.markets.resolve(ref.market_id))) for ref in refs
+        ]
         numbers = [number for ref in refs for number in await self._numbers(ref)]
         await self._sender.send(txs, operation="cancel_orders", concerning=numbers, priority=Priority.CANCEL)
         return [CancelResult(order=ref, status=CancelStatus.REQUESTED) for ref in refs]

@@ -26,7 +26,6 @@ from perpkit.core.errors import (
     OutcomeUnknownError,
     PerpkitError,
     RejectReason,
-    UnknownMarketError,
     VenueUnavailableError,
 )
 from perpkit.core.models import (
@@ -42,7 +41,7 @@ from perpkit.core.models import (
 from perpkit.core.outcome import order_outcome, unknown_for_each
 from perpkit.core.transport.ratelimit import Priority
 from perpkit.core.transport.redact import Redactor
-from perpkit.core.windows import ceil_ms, is_inside
+from perpkit.core.windows import ceil_ms, orders_in_order
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +71,7 @@ class Orders:
 
     async def place(self, intent: OrderIntent) -> Order:
         """Send one order."""
-        market = await self._market(intent.market_id)
+        market = await self._context.markets.resolve(intent.market_id)
         unsigned = encode.new_order(intent, market, recv_window=self._recv_window)
         self._require_covered(unsigned, intent)
         await self._sign_in()
@@ -88,7 +87,7 @@ class Orders:
 
     async def place_many(self, intents: Sequence[OrderIntent]) -> list[Order | PerpkitError]:
         """Send several orders in one request."""
-        markets = [await self._market(intent.market_id) for intent in intents]
+        markets = [await self._context.markets.resolve(intent.market_id) for intent in intents]
         unsigned = [
             encode.new_order(intent, market, recv_window=self._recv_window)
             for intent, market in zip(intents, markets, strict=True)
@@ -122,7 +121,7 @@ class Orders:
 
     async def amend(self, order: Order, amendment: OrderAmendment) -> Order:
         """Change an open order."""
-        market = await self._market(order.market_id)
+        market = await self._context.markets.resolve(order.market_id)
         unsigned = encode.modification(order, amendment, market, kind=await self._wire_type(order, market))
         await self._sign_in()
         body = await self._session.signed(unsigned)
@@ -145,7 +144,7 @@ class Orders:
 
     async def cancel(self, ref: OrderRef) -> CancelResult:
         """Cancel one order; the venue queues it and the order's own update confirms it."""
-        market = await self._market(ref.market_id)
+        market = await self._context.markets.resolve(ref.market_id)
         await self._sign_in()
         with order_outcome(venue=VENUE, operation="cancel_order", client_order_id=ref.client_order_id):
             if self._socket is not None:
@@ -211,7 +210,7 @@ class Orders:
         Raises:
             OrderNotFoundError: It is in neither.
         """
-        market = await self._market(ref.market_id)
+        market = await self._context.markets.resolve(ref.market_id)
         row = await self._find_open(ref) or await self._find_past(ref, market)
         if row is None:
             # Between the two reads it may have been entered; and the single reads leave out orders waiting to trigger.
@@ -234,20 +233,9 @@ class Orders:
         query = {"market": market.symbol if market is not None else None, **encode.window(since, until)}
         start = ceil_ms(since) if since is not None else None
         rows = await self._rest.get_orders_history(query, limit=limit, since=start)
-        orders = {order.venue_order_id: order for order in reversed(await self._listed(rows))}
-        found = [order for order in orders.values() if is_inside(order.created_at, since, until)]
-        return sorted(found, key=lambda order: (order.created_at or order.ts_received, order.venue_order_id or ""))
+        return orders_in_order(await self._listed(rows), since, until)
 
     # How
-
-    async def _market(self, market_id: str) -> Market:
-        market = self._context.markets.get(market_id)
-        if market is None:
-            await self._context.markets.ensure()
-            market = self._context.markets.get(market_id)
-        if market is None:
-            raise UnknownMarketError(f"no perpetual market {market_id!r}", venue=VENUE)
-        return market
 
     async def _sign_in(self) -> None:
         """Have the signer and a token ready, so that what fails here is known to have sent nothing."""

@@ -240,7 +240,7 @@ class ToyVenue:
     @hookimpl
     async def place_order(self, intent: OrderIntent) -> Order:
         """Send one order; the venue answers with what became of it."""
-        market = await self._market(intent.market_id)
+        market = await self._markets.resolve(intent.market_id)
         body = encode.new_order(intent, market)
         await self._rest.prepare("place_order")
         ours = intent.client_order_id
@@ -269,7 +269,7 @@ class ToyVenue:
     @hookimpl
     async def fetch_order(self, order: OrderRef) -> Order:
         """Return one order, open or over."""
-        market = await self._market(order.market_id)
+        market = await self._markets.resolve(order.market_id)
         if order.venue_order_id is not None:
             row = await self._rest.get_order(order.venue_order_id)
         else:
@@ -307,13 +307,6 @@ class ToyVenue:
         return ToyStream(self._settings.ws_url, self._markets, self._rest, self._redactor)
 
     # Plumbing
-
-    async def _market(self, market_id: str) -> Market:
-        await self._markets.ensure()
-        market = self._markets.get(market_id)
-        if market is None:
-            raise UnknownMarketError(f"no perpetual market {market_id!r}", venue=VENUE)
-        return market
 
     def _order(self, row: schema.Order, market: Market) -> Order:
         if row.symbol != market.symbol:
