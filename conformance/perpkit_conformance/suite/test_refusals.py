@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -19,59 +19,70 @@ from perpkit_conformance.target import SystemStatus, Target
 pytestmark = [TRADES, pytest.mark.usefixtures("signed_in")]
 
 
-def _refusals() -> list[Any]:
-    rows: list[tuple[str, tuple[str, ...], dict[str, Any], CloseReason, RejectReason]] = [
-        (
-            "post-only that would cross",
-            ("post_only",),
-            {"share": "1.001", "post_only": True},
-            CloseReason.POST_ONLY_WOULD_CROSS,
-            RejectReason.POST_ONLY_WOULD_CROSS,
-        ),
-        ("margin", (), {"notional": 60}, CloseReason.NOT_ENOUGH_MARGIN, RejectReason.MARGIN),
-        ("price band", (), {"share": "1.3"}, CloseReason.PRICE_OUT_OF_BAND, RejectReason.PRICE_BAND),
-        (
-            "reduce-only with nothing to reduce",
-            ("reduce_only",),
-            {"reduce_only": True},
-            CloseReason.REDUCE_ONLY_WOULD_INCREASE,
-            RejectReason.REDUCE_ONLY,
-        ),
-    ]
-    return [
-        pytest.param(fields, closed, reason, id=name, marks=pytest.mark.needs(*claims) if claims else ())
-        for name, claims, fields, closed, reason in rows
-    ]
+class Refusal(NamedTuple):
+    """
+    An order that the exchange refuses.
+
+    Attributes:
+        fields: What the intent has that others have not; ``notional`` is in multiples of the account's equity.
+        closed: Why the exchange ends it.
+        reason: The same in perpkit's words.
+    """
+
+    fields: dict[str, Any]
+    closed: CloseReason
+    reason: RejectReason
 
 
-def _needs_band(request: pytest.FixtureRequest, trader: Trader, closed: CloseReason) -> None:
+REFUSALS = pytest.mark.parametrize(
+    "refusal",
+    [
+        pytest.param(
+            Refusal(
+                {"share": "1.001", "post_only": True},
+                CloseReason.POST_ONLY_WOULD_CROSS,
+                RejectReason.POST_ONLY_WOULD_CROSS,
+            ),
+            id="post-only that would cross",
+            marks=pytest.mark.needs("post_only"),
+        ),
+        pytest.param(Refusal({"notional": 60}, CloseReason.NOT_ENOUGH_MARGIN, RejectReason.MARGIN), id="margin"),
+        pytest.param(
+            Refusal({"share": "1.3"}, CloseReason.PRICE_OUT_OF_BAND, RejectReason.PRICE_BAND), id="price band"
+        ),
+        pytest.param(
+            Refusal({"reduce_only": True}, CloseReason.REDUCE_ONLY_WOULD_INCREASE, RejectReason.REDUCE_ONLY),
+            id="reduce-only with nothing to reduce",
+            marks=pytest.mark.needs("reduce_only"),
+        ),
+    ],
+)
+
+
+def _needs_band(request: pytest.FixtureRequest, trader: Trader, refusal: Refusal) -> None:
     rules = trader.target.control.exchange.market(trader.symbol)
-    if closed is CloseReason.PRICE_OUT_OF_BAND and rules.price_band is None:
+    if refusal.closed is CloseReason.PRICE_OUT_OF_BAND and rules.price_band is None:
         gap(request.node, Outcome.NOT_OFFERED, "the exchange bounds no price")
 
 
-def _refused_intent(trader: Trader, fields: dict[str, Any]) -> OrderIntent:
-    given = dict(fields)
+def _refused_intent(trader: Trader, refusal: Refusal) -> OrderIntent:
+    given = dict(refusal.fields)
     if (times := given.pop("notional", None)) is not None:
         given["size"] = trader.size(trader.truth.summary().equity * times)
     return trader.intent(**given)
 
 
 @pytest.mark.rule("rejections-say-why")
-@pytest.mark.parametrize(("fields", "closed", "reason"), _refusals())
+@REFUSALS
 async def test_a_refusal_is_told_with_its_reason(
-    request: pytest.FixtureRequest,
-    trader: Trader,
-    fields: dict[str, Any],
-    closed: CloseReason,
-    reason: RejectReason,
+    request: pytest.FixtureRequest, trader: Trader, refusal: Refusal
 ) -> None:
     """At once or after acceptance: rejected, for the reason that the exchange had."""
-    _needs_band(request, trader, closed)
-    came = await trader.refusal(_refused_intent(trader, fields))
+    _needs_band(request, trader, refusal)
+    came = await trader.refusal(_refused_intent(trader, refusal))
     for truth in trader.truth.orders():
-        assert truth.close_reason is closed, f"the scenario went another way: {truth!r}"
-    assert came == (OrderStatus.REJECTED, reason), f"the exchange refused it for {closed}, came {came}"
+        assert truth.close_reason is refusal.closed, f"the scenario went another way: {truth!r}"
+    assert came == (OrderStatus.REJECTED, refusal.reason), f"the exchange refused it for {refusal.closed}, came {came}"
 
 
 @pytest.mark.rule("rejections-say-why")
@@ -104,22 +115,18 @@ async def test_a_restricted_venue_is_no_rejection_of_the_order(
 
 @pytest.mark.rule("late-refusals-surface")
 @pytest.mark.needs("async_acceptance")
-@pytest.mark.parametrize(("fields", "closed", "reason"), _refusals())
+@REFUSALS
 async def test_what_is_refused_after_it_was_taken_surfaces(
-    request: pytest.FixtureRequest,
-    trader: Trader,
-    fields: dict[str, Any],
-    closed: CloseReason,
-    reason: RejectReason,
+    request: pytest.FixtureRequest, trader: Trader, refusal: Refusal
 ) -> None:
     """Pending at first; when the exchange has decided, fetch and stream say rejected, and why."""
-    _needs_band(request, trader, closed)
+    _needs_band(request, trader, refusal)
     target = trader.target
     target.control.hold_decisions()
     try:
-        order = await trader.send(_refused_intent(trader, fields))
+        order = await trader.send(_refused_intent(trader, refusal))
     except OrderRejectedError:
-        gap(request.node, Outcome.NOT_OFFERED, f"the venue refuses for {closed} at once")
+        gap(request.node, Outcome.NOT_OFFERED, f"the venue refuses for {refusal.closed} at once")
     assert order.status is OrderStatus.PENDING, f"the exchange has not decided, came {order.status}"
     streams = Channel.ORDERS in trader.venue.capabilities.channels
     if not streams:
@@ -134,8 +141,12 @@ async def test_what_is_refused_after_it_was_taken_surfaces(
             )
             last = [each for each in seen.of(Order) if is_same_order(each, order)][-1]
         came = (last.status, last.reject_reason)
-        assert came == (OrderStatus.REJECTED, reason), f"stream: the exchange refused it for {closed}, came {came}"
-    assert trader.true(order).close_reason is closed
+        assert came == (OrderStatus.REJECTED, refusal.reason), (
+            f"stream: the exchange refused it for {refusal.closed}, came {came}"
+        )
+    assert trader.true(order).close_reason is refusal.closed
     told = await trader.fetch(order)
     came = (told.status, told.reject_reason)
-    assert came == (OrderStatus.REJECTED, reason), f"fetch: the exchange refused it for {closed}, came {came}"
+    assert came == (OrderStatus.REJECTED, refusal.reason), (
+        f"fetch: the exchange refused it for {refusal.closed}, came {came}"
+    )
