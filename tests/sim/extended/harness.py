@@ -5,32 +5,24 @@ against the contract as it comes in.
 
 from __future__ import annotations
 
-import asyncio
 import itertools
-import json
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-import aiohttp
-
 from perpkit.crypto.stark import sign
 from perpkit.sim.venues.extended import LocalAccount, LocalExtended
 from perpkit.sim.venues.extended.settlement import L2Config, OrderHasher, Terms
+from tests.sim import clients
 
 from . import contract_check
 
-TIMEOUT_S = 10
 FEE = "0.00025"
 
 
-class Answer:
+class Answer(clients.Answer):
     """A validated REST response."""
-
-    def __init__(self, status: int, body: Any) -> None:
-        self.status = status
-        self.body = body
 
     @property
     def data(self) -> Any:
@@ -40,9 +32,6 @@ class Answer:
     @property
     def refusal(self) -> tuple[int, int]:
         return self.status, self.body["error"]["code"]
-
-    def __repr__(self) -> str:
-        return f"<{self.status} {self.body}>"
 
 
 class Signer:
@@ -107,20 +96,13 @@ class Signer:
         return {**fields, "settlement": self.settlement(body, side=side, qty=qty, price=fields["price"])}
 
 
-class Client:
+class Client(clients.HttpClient):
     """A REST client; ``async with``. Without a signer it has no key."""
 
     def __init__(self, sim: LocalExtended, signer: Signer | None = None, *, key: str | None = None) -> None:
         self.sim = sim
         self.signer = signer
         self.key = key or (signer.account.api_key if signer is not None else None)
-
-    async def __aenter__(self) -> Client:
-        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S))
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._session.close()
 
     async def get(self, path: str, **query: Any) -> Answer:
         return await self.request("GET", path, query=query)
@@ -154,13 +136,13 @@ class Client:
             method, self.sim.url + path, json=body, data=data, headers=sent, params=_repeated(query or {})
         ) as response:
             text = await response.text()
-        answer = Answer(response.status, json.loads(text, parse_float=Decimal) if text else None)
+        answer = Answer(response.status, clients.parsed(text))
         problems = contract_check.rest_errors(method, path, answer.status, answer.body)
         assert not problems, problems
         return answer
 
 
-class Stream:
+class Stream(clients.SocketClient):
     """
     A stream client; ``async with``. Give it a v1 path, or none for v2.
 
@@ -170,33 +152,15 @@ class Stream:
     def __init__(
         self, sim: LocalExtended, path: str | None = None, *, key: str | None = None, gaps: bool = False, **options: Any
     ) -> None:
-        self.sim = sim
-        self.url = sim.rpc_url if path is None else f"{sim.ws_url}/{path}"
+        url = sim.rpc_url if path is None else f"{sim.ws_url}/{path}"
+        super().__init__(url, headers={"X-Api-Key": key} if key is not None else {}, **options)
         self.is_v2 = path is None
         self.frames: list[dict[str, Any]] = []
-        self.closed = asyncio.Event()
-        self.close_code: int | None = None
-        self._headers = {"X-Api-Key": key} if key is not None else {}
         self._gaps = gaps
-        self._options = options
-        self._answers: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._ids = itertools.count(1)
-        self._news = asyncio.Condition()
-
-    async def __aenter__(self) -> Stream:
-        self._session = aiohttp.ClientSession()
-        try:
-            self.socket = await self._session.ws_connect(self.url, headers=self._headers, **self._options)
-        except aiohttp.ClientError:
-            await self._session.close()
-            raise
-        self._reader = asyncio.create_task(self._read())
-        return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.socket.close()
-        await self._reader
-        await self._session.close()
+        await super().__aexit__(*_)
         if not self._gaps:
             first = 0 if self.is_v2 else 1
             assert [f["seq"] for f in self.frames] == list(range(first, first + len(self.frames)))
@@ -204,14 +168,7 @@ class Stream:
     async def call(self, method: str, **params: Any) -> dict[str, Any]:
         """Return the answer to a v2 call."""
         call_id = str(next(self._ids))
-        return await self.raw({"method": method, "id": call_id, "jsonrpc": "2.0", "params": params}, call_id)
-
-    async def raw(self, call: Any, call_id: Any) -> dict[str, Any]:
-        future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
-        self._answers[call_id] = future
-        await self.socket.send_str(call if isinstance(call, str) else json.dumps(call))
-        async with asyncio.timeout(TIMEOUT_S):
-            return await future
+        return await self.ask({"method": method, "id": call_id, "jsonrpc": "2.0", "params": params}, call_id)
 
     async def subscribe(self, scope: str, *, key: str | None = None, **selector: Any) -> str:
         """Subscribe and return the topic's id."""
@@ -226,32 +183,18 @@ class Stream:
         def fitting() -> list[dict[str, Any]]:
             return [frame for frame in self.frames if where is None or where(frame)]
 
-        try:
-            async with asyncio.timeout(TIMEOUT_S), self._news:
-                await self._news.wait_for(lambda: len(fitting()) >= count)
-        except TimeoutError:
-            raise AssertionError(f"{len(fitting())} of {count} frames; has {self.frames}") from None
-        return fitting()
+        return await self.enough(fitting, count, self.url)
 
     async def settle(self) -> None:
         """Wait until everything sent before now has come in on v2: an answer comes after it."""
         await self.call("ping")
 
-    async def _read(self) -> None:
-        async for message in self.socket:
-            if message.type is not aiohttp.WSMsgType.TEXT:
-                continue  # pings, for a client that does not answer them
-            frame = json.loads(message.data, parse_float=Decimal)
-            if "seq" in frame:
-                async with self._news:
-                    self.frames.append(frame)
-                    self._news.notify_all()
-            else:
-                self._answers.pop(frame["id"]).set_result(frame)
-        self.close_code = self.socket.close_code
-        self.closed.set()
-        for future in self._answers.values():
-            future.cancel()
+    async def take(self, frame: dict[str, Any]) -> None:
+        """Keep what is numbered; anything else is an answer."""
+        if "seq" in frame:
+            self.frames.append(frame)
+        else:
+            self.answered(frame["id"], frame)
 
 
 def section(word: str) -> Callable[[dict[str, Any]], bool]:

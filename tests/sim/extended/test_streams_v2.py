@@ -99,10 +99,10 @@ async def test_calls_that_are_malformed_are_told_why(sim):
     """By the JSON-RPC codes; a wrong key by -32001."""
     account = sim.accounts[0]
     async with Stream(sim) as stream:
-        assert (await stream.raw("{", None))["error"]["code"] == -32700
-        assert (await stream.raw("[]", None))["error"]["code"] == -32600
-        assert (await stream.raw({"id": 5, "jsonrpc": "2.0", "method": "ping"}, 5))["error"]["code"] == -32600
-        assert (await stream.raw({"id": "x", "method": "ping"}, "x"))["error"]["code"] == -32600
+        assert (await stream.ask("{", None))["error"]["code"] == -32700
+        assert (await stream.ask("[]", None))["error"]["code"] == -32600
+        assert (await stream.ask({"id": 5, "jsonrpc": "2.0", "method": "ping"}, 5))["error"]["code"] == -32600
+        assert (await stream.ask({"id": "x", "method": "ping"}, "x"))["error"]["code"] == -32600
         assert (await stream.call("nothing"))["error"]["code"] == -32601
         assert (await stream.call("subscribe", scope="trades"))["error"]["code"] == -32602
         selector = {"market": 5}

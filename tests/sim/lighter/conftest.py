@@ -1,4 +1,4 @@
-"""Fixtures: a venue on a manual clock, and clients of it."""
+"""Fixtures: a venue on a manual clock, and somebody to trade with."""
 
 from decimal import Decimal
 
@@ -6,9 +6,15 @@ import pytest
 
 from perpkit.sim.venues.lighter import LocalLighter
 
-from .harness import Client, Signer
+from . import harness as own_harness
 
 SEED = 20261129
+
+
+@pytest.fixture
+def harness():
+    """This venue's client."""
+    return own_harness
 
 
 @pytest.fixture
@@ -29,24 +35,3 @@ def quote(sim):
         return sim.control.place_liquidity(market, bids=rows[0], asks=rows[1])
 
     return place
-
-
-@pytest.fixture
-async def anybody(sim):
-    """A client without a token."""
-    async with Client(sim) as client:
-        yield client
-
-
-@pytest.fixture
-async def trader(sim):
-    """The first account with its first key."""
-    async with Client(sim, Signer(sim, sim.accounts[0])) as client:
-        yield client
-
-
-@pytest.fixture
-async def other(sim):
-    """The second account with its first key."""
-    async with Client(sim, Signer(sim, sim.accounts[1])) as client:
-        yield client

@@ -5,15 +5,11 @@ the contract as it comes in.
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import itertools
 import json
 from collections import defaultdict
-from decimal import Decimal
 from typing import Any
-
-import aiohttp
 
 from perpkit.crypto.ecgfp5 import sign
 from perpkit.sim.venues.lighter import LocalAccount, LocalLighter
@@ -28,20 +24,16 @@ from perpkit.sim.venues.lighter.verify import (
     transaction_hash,
     without_nil,
 )
+from tests.sim import clients
 
 from . import contract_check
 
-TIMEOUT_S = 10
 DAY_MS = 86_400_000
 V1 = "/api/v1"
 
 
-class Answer:
+class Answer(clients.Answer):
     """A validated REST answer."""
-
-    def __init__(self, status: int, body: Any) -> None:
-        self.status = status
-        self.body = body
 
     @property
     def refusal(self) -> tuple[int, int]:
@@ -50,9 +42,6 @@ class Answer:
     def __getitem__(self, name: str) -> Any:
         assert self.status == 200, self.body
         return self.body[name]
-
-    def __repr__(self) -> str:
-        return f"<{self.status} {self.body}>"
 
 
 class Signer:
@@ -110,21 +99,12 @@ class Signer:
         return self.order(**{"Type": 1, "TimeInForce": 0, "OrderExpiry": 0, "Price": 410_000, **fields})
 
 
-class Client:
+class Client(clients.HttpClient):
     """A REST client; ``async with``. Without a signer it is anybody."""
 
     def __init__(self, sim: LocalLighter, signer: Signer | None = None) -> None:
         self.sim = sim
         self.signer = signer
-        self._session: aiohttp.ClientSession | None = None
-
-    async def __aenter__(self) -> Client:
-        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S))
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        assert self._session is not None
-        await self._session.close()
 
     @property
     def index(self) -> int:
@@ -200,46 +180,24 @@ class Client:
         return {**found.body, "event": json.loads(event) if event else {}}
 
     async def request(self, method: str, path: str, **options: Any) -> Answer:
-        assert self._session is not None
         async with self._session.request(method, self.sim.url + path, **options) as response:
             text = await response.text()
-            answer = Answer(response.status, json.loads(text, parse_float=Decimal))
+            answer = Answer(response.status, clients.parsed(text))
         problems = contract_check.rest_errors(method, path, answer.status, answer.body)
         assert not problems, problems
         return answer
 
 
-class Socket:
+class Socket(clients.SocketClient):
     """A WebSocket client; ``async with``. Frames are sorted by channel as they come in; pings are answered."""
 
     def __init__(
         self, sim: LocalLighter, signer: Signer | None = None, *, answers: bool = True, query: str = ""
     ) -> None:
-        self.sim = sim
+        super().__init__(sim.ws_url + query)
         self.signer = signer
         self.frames: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        self.closed = asyncio.Event()
-        self._answers = answers
-        self._query = query
-        self._news = asyncio.Condition()
-
-    async def __aenter__(self) -> Socket:
-        self._session = aiohttp.ClientSession()
-        try:
-            self.socket = await self._session.ws_connect(self.sim.ws_url + self._query)
-        except aiohttp.ClientError:
-            await self._session.close()
-            raise
-        self._reader = asyncio.create_task(self._read())
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.socket.close()
-        await self._reader
-        await self._session.close()
-
-    async def say(self, message: Any) -> None:
-        await self.socket.send_str(message if isinstance(message, str) else json.dumps(message))
+        self._answers_pings = answers
 
     async def subscribe(self, channel: str, token: str | None = None) -> dict[str, Any]:
         """Subscribe, and return the first frame."""
@@ -257,12 +215,7 @@ class Socket:
         def fitting() -> list[dict[str, Any]]:
             return [frame for frame in self.frames[name] if where is None or where(frame)]
 
-        try:
-            async with asyncio.timeout(TIMEOUT_S), self._news:
-                await self._news.wait_for(lambda: len(fitting()) >= count)
-        except TimeoutError:
-            raise AssertionError(f"{name}: {len(fitting())} of {count} frames; has {dict(self.frames)}") from None
-        return fitting()
+        return await self.enough(fitting, count, name)
 
     async def error(self) -> dict[str, Any]:
         """Return the next error's code and message."""
@@ -273,13 +226,8 @@ class Socket:
     async def updates(self, name: str, count: int = 1) -> list[dict[str, Any]]:
         return await self.wait(name, count, lambda frame: frame["type"].startswith("update/"))
 
-    async def _read(self) -> None:
-        async for message in self.socket:
-            frame = json.loads(message.data, parse_float=Decimal)
-            if frame.get("type") == "ping" and self._answers:
-                await self.say({"type": "pong"})
-            name = frame.get("channel") or ("error" if "error" in frame else frame.get("type", "?"))
-            async with self._news:
-                self.frames[name].append(frame)
-                self._news.notify_all()
-        self.closed.set()
+    async def take(self, frame: dict[str, Any]) -> None:
+        """Sort a frame by its channel, or by what it is; a ping is answered."""
+        if frame.get("type") == "ping" and self._answers_pings:
+            await self.say({"type": "pong"})
+        self.frames[frame.get("channel") or ("error" if "error" in frame else frame.get("type", "?"))].append(frame)

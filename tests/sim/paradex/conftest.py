@@ -1,16 +1,19 @@
-"""Fixtures: a venue on a manual clock, and clients of it."""
-
-from decimal import Decimal
+"""Fixtures: a venue on a manual clock, and somebody to trade with."""
 
 import pytest
 
-from perpkit.sim.orders import OrderRequest, OrderType, Side
 from perpkit.sim.venues.paradex import LocalParadex
+from tests.sim.house import move_in, quoting
 
-from .harness import Client, Signer
+from . import harness as own_harness
 
 SEED = 20261121
-HOUSE, VISITOR = "house", "visitor"
+
+
+@pytest.fixture
+def harness():
+    """This venue's client."""
+    return own_harness
 
 
 @pytest.fixture
@@ -18,8 +21,7 @@ async def sim():
     """A venue with two accounts of 100,000 USDC, on a clock that only the test moves; the seed is printed."""
     print(f"seed {SEED}")
     async with LocalParadex(seed=SEED) as venue:
-        venue.exchange.add_account(HOUSE, is_house=True)
-        venue.exchange.add_account(VISITOR, is_house=True)
+        move_in(venue.exchange)
         yield venue
         venue.exchange.check_invariants()
 
@@ -27,38 +29,4 @@ async def sim():
 @pytest.fixture
 def quote(sim):
     """Place a house order: ``quote("SELL", "100010", "1")``; a ``visitor``'s trades with the house's."""
-
-    def place(side, price, size, market="BTC-USD-PERP", *, visitor=False, **options):
-        request = OrderRequest(
-            account_id=VISITOR if visitor else HOUSE,
-            market=market,
-            side=Side(side.lower()),
-            type=OrderType.LIMIT,
-            size=Decimal(size),
-            price=Decimal(price),
-            **options,
-        )
-        return sim.exchange.submit(request)
-
-    return place
-
-
-@pytest.fixture
-async def anybody(sim):
-    """A client without a token."""
-    async with Client(sim) as client:
-        yield client
-
-
-@pytest.fixture
-async def trader(sim):
-    """The first account, signed in with its main key."""
-    async with Client(sim, Signer(sim, sim.accounts[0])) as client:
-        yield client
-
-
-@pytest.fixture
-async def other(sim):
-    """The second account, signed in with its main key."""
-    async with Client(sim, Signer(sim, sim.accounts[1])) as client:
-        yield client
+    return quoting(sim.exchange, "BTC-USD-PERP")

@@ -5,30 +5,24 @@ and frame against the contract as it comes in.
 
 from __future__ import annotations
 
-import asyncio
 import itertools
-import json
 from collections import defaultdict
 from decimal import Decimal
 from typing import Any
 
-import aiohttp
-
 from perpkit.crypto.stark import public_key, sign
 from perpkit.sim.venues.paradex import LocalAccount, LocalParadex
 from perpkit.sim.venues.paradex.verify import MessageHasher, OrderFields
+from tests.sim import clients
 
 from . import contract_check
 
-TIMEOUT_S = 10
 
-
-class Answer:
+class Answer(clients.Answer):
     """A validated REST response."""
 
     def __init__(self, status: int, body: Any, headers: Any) -> None:
-        self.status = status
-        self.body = body
+        super().__init__(status, body)
         self.headers = headers
 
     @property
@@ -39,9 +33,6 @@ class Answer:
     @property
     def refusal(self) -> tuple[int, str]:
         return self.status, self.body["error"]
-
-    def __repr__(self) -> str:
-        return f"<{self.status} {self.body}>"
 
 
 class Signer:
@@ -111,25 +102,20 @@ class Signer:
         return f'["{r}","{s}"]'
 
 
-class Client:
+class Client(clients.HttpClient):
     """A REST client; ``async with``. Without a token it is anybody."""
 
     def __init__(self, sim: LocalParadex, signer: Signer | None = None, token: str | None = None) -> None:
         self.sim = sim
         self.signer = signer
         self.token = token
-        self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Client:
-        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S))
+        await super().__aenter__()
         if self.signer is not None and self.token is None:
             answer = await self.sign_in()
             self.token = answer.body["jwt_token"]
         return self
-
-    async def __aexit__(self, *_: object) -> None:
-        assert self._session is not None
-        await self._session.close()
 
     async def sign_in(self, path: str = "/auth", **query: str) -> Answer:
         assert self.signer is not None
@@ -157,7 +143,6 @@ class Client:
     async def request(
         self, method: str, path: str, *, body: Any = None, headers: Any = None, query: Any = None, data: Any = None
     ) -> Answer:
-        assert self._session is not None
         sent = dict(headers or {})
         if self.token is not None and "Authorization" not in sent and "PARADEX-STARKNET-ACCOUNT" not in sent:
             sent["Authorization"] = f"Bearer {self.token}"
@@ -165,7 +150,7 @@ class Client:
             method, self.sim.url + path, json=body, data=data, headers=sent, params=query or {}
         ) as response:
             text = await response.text()
-            answer = Answer(response.status, json.loads(text, parse_float=Decimal) if text else None, response.headers)
+            answer = Answer(response.status, clients.parsed(text), response.headers)
         template = contract_check.path_template(method, path)
         if template is None and path.startswith("/auth/"):
             template = "/auth"
@@ -186,7 +171,7 @@ class RefusedError(Exception):
         self.data = error.get("data")
 
 
-class Socket:
+class Socket(clients.SocketClient):
     """
     A WebSocket client; ``async with``. Frames are sorted into answers and pushes as they come in.
 
@@ -194,35 +179,22 @@ class Socket:
     """
 
     def __init__(self, sim: LocalParadex, token: str | None = None, *, check_every: int = 1, **options: Any) -> None:
-        self.sim = sim
+        super().__init__(sim.ws_url, **options)
         self.token = token
         self.frames: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        self.closed = asyncio.Event()
-        self.close_code: int | None = None
-        self._answers: dict[Any, asyncio.Future[dict[str, Any]]] = {}
-        self._news = asyncio.Condition()
         self._ids = itertools.count(1)
-        self._options = options
         self._check_every = check_every
         self._pushed = 0
         self.problems: list[str] = []
 
     async def __aenter__(self) -> Socket:
-        self._session = aiohttp.ClientSession()
-        try:
-            self.socket = await self._session.ws_connect(self.sim.ws_url, **self._options)
-        except aiohttp.ClientError:
-            await self._session.close()
-            raise
-        self._reader = asyncio.create_task(self._read())
+        await super().__aenter__()
         if self.token is not None:
             await self.call("auth", bearer=self.token)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.socket.close()
-        await self._reader
-        await self._session.close()
+        await super().__aexit__(*_)
         assert not self.problems, self.problems
 
     async def call(self, method: str, **params: Any) -> dict[str, Any]:
@@ -235,19 +207,11 @@ class Socket:
 
     async def raw(self, call: dict[str, Any]) -> dict[str, Any]:
         call_id = next(self._ids)
-        future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
-        self._answers[call_id] = future
-        await self.socket.send_str(json.dumps({**call, "id": call_id}))
-        async with asyncio.timeout(TIMEOUT_S):
-            return await future
+        return await self.ask({**call, "id": call_id}, call_id)
 
     async def send_text(self, text: str) -> dict[str, Any]:
         """Send anything and return the next answer without an id of ours."""
-        future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
-        self._answers[None] = future
-        await self.socket.send_str(text)
-        async with asyncio.timeout(TIMEOUT_S):
-            return await future
+        return await self.ask(text, None)
 
     async def subscribe(self, channel: str, **params: Any) -> None:
         assert await self.call("subscribe", channel=channel, **params) == {"channel": channel}
@@ -258,30 +222,18 @@ class Socket:
         def fitting() -> list[dict[str, Any]]:
             return [data for data in self.frames[channel] if where is None or where(data)]
 
-        try:
-            async with asyncio.timeout(TIMEOUT_S), self._news:
-                await self._news.wait_for(lambda: len(fitting()) >= count)
-        except TimeoutError:
-            raise AssertionError(f"{channel}: {len(fitting())} of {count} frames; has {self.frames[channel]}") from None
-        return fitting()
+        return await self.enough(fitting, count, channel)
 
     async def settle(self) -> None:
         """Wait until everything sent before now has come in: an answer comes after it."""
         await self.raw({"jsonrpc": "2.0", "method": "unsubscribe", "params": {"channel": "none"}})
 
-    async def _read(self) -> None:
-        async for message in self.socket:
-            frame = json.loads(message.data, parse_float=Decimal)
-            if frame.get("method") == "subscription":
-                if self._pushed % self._check_every == 0:
-                    self.problems += contract_check.frame_errors(frame)
-                self._pushed += 1
-                async with self._news:
-                    self.frames[frame["params"]["channel"]].append(frame["params"]["data"])
-                    self._news.notify_all()
-            else:
-                self._answers.pop(frame["id"]).set_result(frame)
-        self.close_code = self.socket.close_code
-        self.closed.set()
-        for future in self._answers.values():
-            future.cancel()
+    async def take(self, frame: dict[str, Any]) -> None:
+        """Hold a push against the contract and keep it; anything else is an answer."""
+        if frame.get("method") != "subscription":
+            self.answered(frame["id"], frame)
+            return
+        if self._pushed % self._check_every == 0:
+            self.problems += contract_check.frame_errors(frame)
+        self._pushed += 1
+        self.frames[frame["params"]["channel"]].append(frame["params"]["data"])
