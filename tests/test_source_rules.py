@@ -31,6 +31,7 @@ ALLOWED: dict[str, dict[tuple[str, str], str]] = {
             "error_replies",
             "error_classes",
             "hurry",
+            "keeping",
             "live_settings",
             "live_addresses",
         )

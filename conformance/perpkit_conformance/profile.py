@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol, Self
 
@@ -135,6 +136,7 @@ class VenueProfile(ABC):
             reading zero there is no invention.
         shortest_switch: The least time after which a dead man's switch may act.
         keepalives: Frames that a client sends to keep a connection alive, or in answer to the venue's.
+        clashing_ids: Two texts for which the plugin finds the same number; None where it finds none for any.
         longest_silence: After how long the venue lets a client go that sends no frame, however much it is sent; None
             where it does not.
         waivers: Rules that the plugin may break until a date.
@@ -161,6 +163,7 @@ class VenueProfile(ABC):
     shortest_switch: timedelta = timedelta(minutes=1)
     keepalives: tuple[str, ...] = ()
     longest_silence: timedelta | None = None
+    clashing_ids: tuple[str, str] | None = None
     waivers: tuple[Waiver, ...] = ()
     plugin: Any = None
     package: str | None = None
@@ -251,6 +254,10 @@ class VenueProfile(ABC):
 
     def hurry(self, limit: timedelta) -> dict[str, Any]:
         """Return settings by which a request is given up after so much real time; none where there are no such."""
+        return {}
+
+    def keeping(self, folder: Path) -> dict[str, Any]:
+        """Return settings by which the plugin keeps in files what must outlive its process; none where nothing must."""
         return {}
 
     def live_settings(self, environment: str, environ: Mapping[str, str]) -> dict[str, Any] | None:

@@ -189,6 +189,7 @@ class LighterProfile(VenueProfile):
     shortest_switch = timedelta(minutes=5)
     keepalives = ('{"type":"ping"}', '{"type":"pong"}')
     longest_silence = timedelta(minutes=2)
+    clashing_ids = ("hbot-70173850472843", "hbot-15743113695600")
     longest_life = timedelta(days=28)
     cancels_are_late = True
     names_late = True
@@ -377,6 +378,10 @@ class LighterProfile(VenueProfile):
     def hurry(self, limit: timedelta) -> dict[str, Any]:
         """Return the plugin's own bound on a request."""
         return {"request_timeout": limit}
+
+    def keeping(self, folder: Path) -> dict[str, Any]:
+        """Return the file of client order ids."""
+        return {"client_ids": folder / "client-ids.jsonl"}
 
     def live_settings(self, environment: str, environ: Mapping[str, str]) -> dict[str, Any] | None:
         """Return the settings where credentials are among the environment variables."""

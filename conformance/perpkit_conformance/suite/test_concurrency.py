@@ -68,3 +68,26 @@ async def test_concurrent_orders_of_both_sides_leave_the_ledgers_position(target
     orders = await target.run(asyncio.gather(*(trader.send(each) for each in intents)))
     assert trader.position() == sum((each.side.sign * trader.true(each).filled_size for each in orders), Decimal(0))
     assert len({trader.true(each).id for each in orders}) == len(orders)
+
+
+@pytest.mark.rule("nonces-survive-concurrency")
+async def test_two_clients_of_one_key_send_side_by_side(target: Target, trader: Trader) -> None:
+    """Ten orders of each, in turn, at one moment of a clock that stands still: all arrive, and none is sent twice."""
+    other = await Trader.of(target, await target.open())
+    for each in (trader, other):
+        await each.place()
+        target.advance(timedelta(seconds=1))
+    before = len(trader.truth.orders())
+    prices = [trader.price("0.98") - number * trader.market.tick_size for number in range(20)]
+    clients = [trader, other] * 10
+    with target.recordings.during() as part:
+        results = await target.run(
+            asyncio.gather(
+                *(each.attempt(each.intent(price=price)) for each, price in zip(clients, prices, strict=True))
+            )
+        )
+    failed = [each for each in results if not isinstance(each, Order)]
+    assert not failed, f"{len(failed)} of 20 orders of two clients failed, the first with {failed[0]!r}"
+    assert len(trader.truth.orders()) == before + 20
+    sent = part.requests("POST")
+    assert len(sent) == 20, f"20 orders of two clients took {len(sent)} requests: the two got into each other's way"

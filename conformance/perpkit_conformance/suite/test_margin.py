@@ -148,9 +148,18 @@ async def test_margin_of_a_position_moves_by_what_was_asked(target: Target, venu
 
 @pytest.mark.rule("settings-really-change")
 @pytest.mark.needs("adjust_margin")
-async def test_margin_that_can_not_be_moved_raises(target: Target, venue: Venue) -> None:
-    """Nothing is open there: an error, and the account is as it was."""
-    before = target.truth().summary()
+@pytest.mark.parametrize("there", ["nothing is open", "less is free"])
+async def test_margin_that_can_not_be_moved_raises(target: Target, venue: Venue, there: str) -> None:
+    """Nowhere to put it, or more than the account has to spare: an error, and the account is as it was."""
+    truth, amount = target.truth(), Decimal(5)
+    if there == "less is free":
+        target.control.exchange.set_margin(
+            truth.account_id, target.symbol, leverage=Decimal(4), mode=MarginMode.ISOLATED
+        )
+        target.quote()
+        target.submit(Side.BUY, "0.1")
+        amount = truth.summary().equity.quantize(Decimal("0.01")) * 2
+    before = truth.summary().free_collateral
     with pytest.raises(PerpkitError):
-        await target.run(venue.adjust_margin(target.market, Decimal(5)))
-    assert target.truth().summary().free_collateral == before.free_collateral
+        await target.run(venue.adjust_margin(target.market, amount))
+    assert truth.summary().free_collateral == before

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -12,9 +11,7 @@ import pytest
 
 from perpkit.core.errors import InvalidOrderError, PerpkitError, RejectReason
 from perpkit.core.models import (
-    Fill,
     Order,
-    OrderRef,
     OrderStatus,
     OrderType,
     PriceKind,
@@ -28,7 +25,7 @@ from perpkit.sim.orders import CloseReason, OrderState
 from perpkit_conformance.fixtures import require
 from perpkit_conformance.outcomes import Outcome
 from perpkit_conformance.plugin import gap
-from perpkit_conformance.suite.trading import TRADES, Trader, an_id, assert_same
+from perpkit_conformance.suite.trading import TRADES, Trader, assert_same
 from perpkit_conformance.target import Target
 
 pytestmark = TRADES
@@ -335,73 +332,3 @@ async def test_the_least_size_is_taken_and_less_is_not_sent(target: Target, venu
         assert sent == 0, f"{market}: {sent} requests arrived for orders that break the market's rules"
         truth = trader.true(await trader.place(price=price, size=least))
         assert truth.size == least, f"{market}: expected {least}, the ledger has {truth.size}"
-
-
-# Names
-
-
-@pytest.mark.rule("client-ids-are-echoed")
-@pytest.mark.parametrize("own", [True, False], ids=["ours-to-the-last-character", "chosen-by-the-face"])
-async def test_an_id_of_ours_reaches_the_exchange_and_comes_back(
-    request: pytest.FixtureRequest, target: Target, trader: Trader, own: bool
-) -> None:
-    """As long as the declared rule allows: on the answer, on every read, and for the right order of two."""
-    orders = []
-    for number in range(2):
-        fields = {"client_order_id": an_id(trader.venue, number)} if own else {}
-        order = await trader.place(price=trader.price("0.98") - number * trader.market.tick_size, **fields)
-        truth = trader.true(order)
-        assert truth.client_id, f"the exchange got no id of ours: {truth!r}"
-        assert not own or truth.client_id == fields["client_order_id"]
-        assert order.client_order_id == truth.client_id
-        orders.append(order)
-    for order in orders:
-        by_ours = OrderRef(market_id=order.market_id, client_order_id=order.client_order_id)
-        assert_same(await trader.fetch(by_ours), trader.true(order), "fetch_order by our id")
-    listings: dict[str, Callable[[], Any]] = {
-        "fetch_open_orders": lambda: trader.venue.fetch_open_orders(trader.market),
-        "fetch_order_history": lambda: trader.venue.fetch_order_history(trader.market),
-    }
-    for hook, read in listings.items():
-        if hook in trader.venue.capabilities.hooks:
-            for each in await target.run(read()):
-                assert_same(each, trader.true(each), hook)
-
-
-@pytest.mark.rule("client-ids-are-echoed")
-@pytest.mark.needs("fetch_fills")
-async def test_fills_carry_the_id_of_their_order(target: Target, trader: Trader) -> None:
-    """Taker and maker alike, from REST."""
-    taker = await trader.place(Side.BUY, "1.001")
-    maker = await trader.place(Side.BUY, "0.99")
-    target.control.clear_liquidity()
-    trader.trade(Side.SELL, trader.size(300))
-    expected = {fill.id: trader.truth.order(fill.order_id) for fill in trader.truth.fills()}
-    assert {order.id for order in expected.values() if order} == {taker.venue_order_id, maker.venue_order_id}
-    for fill in await target.run(trader.venue.fetch_fills(trader.market)):
-        truth = expected.get(fill.fill_id)
-        assert truth is not None, f"fill {fill.fill_id}: the ledger has no such fill of an order"
-        wanted = (truth.client_id, truth.id)
-        came = (fill.client_order_id, fill.venue_order_id)
-        assert came == wanted, f"fill {fill.fill_id}: expected ids {wanted} from the ledger, came {came}"
-
-
-@pytest.mark.rule("client-ids-are-echoed")
-@pytest.mark.needs("channel:orders", "channel:fills")
-async def test_streams_carry_the_id_of_the_order(target: Target, trader: Trader) -> None:
-    """Each event of an order, and each of its fills."""
-    async with target.watch(trader.venue, "orders", "fills") as seen:
-        orders = [await trader.place(Side.BUY, share, client_order_id=an_id(trader.venue, n)) for n, share in _BOTH]
-        await seen.until(
-            lambda: (
-                seen.of(Fill) and {each.venue_order_id for each in seen.of(Order)} >= {o.venue_order_id for o in orders}
-            ),
-            "both orders and the fill",
-        )
-    for event in [*seen.of(Order), *seen.of(Fill)]:
-        truth = trader.truth.order(event.venue_order_id or "")
-        assert truth is not None, f"the ledger has no such order: {event!r}"
-        assert event.client_order_id == truth.client_id, f"expected {truth.client_id} from the ledger, came {event!r}"
-
-
-_BOTH = ((0, "1.001"), (1, "0.98"))

@@ -24,17 +24,13 @@ from perpkit.adapters.paradex.errors import BAD_TIME
 from perpkit.adapters.paradex.rest import RestClient
 from perpkit.adapters.paradex.sdk_signer import SdkSigner
 from perpkit.adapters.paradex.signing import Signer
+from perpkit.adapters.paradex.stamps import Stamps, stamps_of
 from perpkit.core.clock import ClockReading, from_ms
 from perpkit.core.context import VenueContext
 from perpkit.core.errors import AuthError, ConfigError, DecodeError
 from perpkit.core.single_flight import SingleFlight
 from perpkit.core.transport.http import HttpTimeouts
 from perpkit.crypto.stark import public_key
-
-_MOST_AHEAD_MS = 10_000
-"""How far stamps may run ahead of the clock in a burst of orders."""
-
-_STAMPS_KEPT = 10_000
 
 
 class Session:
@@ -63,8 +59,7 @@ class Session:
         )
         self.rest = RestClient(self._http, context.redactor)
         self.account = credentials.account or 0
-        self._last_stamp = 0
-        self._stamps: dict[int, None] = {}
+        self._stamps = Stamps()
         self._signer: Signer | None = None
         self._prepare = SingleFlight(self._make_signer)
         self.tokens: TokenKeeper | StaticToken | None = None
@@ -103,7 +98,7 @@ class Session:
     async def signed(self, order: Unsigned) -> dict[str, object]:
         """Return an order's body with its signature, dated by the venue's clock."""
         signer = await self.signer()
-        now = self._last_stamp = self._next_stamp()
+        now = self._next_stamp()
         # The SDK takes several milliseconds, which the event loop has not got.
         if isinstance(signer, SdkSigner):
             signature = await asyncio.to_thread(signer.sign_order, order, now)
@@ -112,16 +107,7 @@ class Session:
         return order.signed(now, signature)
 
     def _next_stamp(self) -> int:
-        # The stamp acts as a nonce: two orders of one millisecond would be one and the same.
-        now, after = self.clock.now_ms(), self._last_stamp + 1
-        # Only a clock that was set back lies so far behind: its old time would be refused until it is reached again.
-        stamp = max(now, after) if after - now < _MOST_AHEAD_MS else now
-        while stamp in self._stamps:
-            stamp += 1
-        self._stamps[stamp] = None
-        if len(self._stamps) > _STAMPS_KEPT:
-            del self._stamps[next(iter(self._stamps))]
-        return stamp
+        return self._stamps.next(self.clock.now_ms())
 
     async def measure_clock(self) -> ClockReading:
         """Ask for the venue's time and learn how ours differs."""
@@ -138,6 +124,7 @@ class Session:
         config = await self.rest.get_system_config()
         await self.measure_clock()
         self.account = account_of(self.credentials, config)
+        self._stamps = stamps_of(self.settings.rest_base, self.account)
         self._signer = await make_signer(self.settings, self.credentials, config)
 
     async def _sign_in(self) -> str:

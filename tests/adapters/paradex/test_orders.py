@@ -129,6 +129,18 @@ async def test_orders_of_one_millisecond_have_different_stamps(stub, venue):
     assert all(signed_by_us(asked.body) for asked in stub.requests("POST /orders"))
 
 
+async def test_two_venues_of_one_account_have_different_stamps(stub, venue):
+    """The venue counts by account: two of a program that sign in the same millisecond would use one stamp twice."""
+    async with stub.open() as other:
+        for each in (venue, other):
+            await each.place_order(intent(client_order_id="c-0"))
+        both = [each.place_order(intent(client_order_id=f"c-{n}")) for n in range(10) for each in (venue, other)]
+        await asyncio.gather(*both)
+    stamps = [asked.body["signature_timestamp"] for asked in stub.requests("POST /orders")]
+    assert len(stamps) == 22
+    assert len(set(stamps)) == 22
+
+
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
+from decimal import Decimal
 from typing import Any
 
 from perpkit.adapters.lighter import endpoints, schema
 from perpkit.adapters.lighter.venue import LighterVenue
-from perpkit.core.errors import AuthError
+from perpkit.core.errors import AuthError, OrderRejectedError
 from perpkit.core.hookspecs import hookimpl
 from perpkit.core.models import Balance, Market, Position, TradingFees
 from tests.conformance.bank.lighter.shapes import SpoiledPlugin, WirePlugin
@@ -130,3 +132,24 @@ class MarginTicksAsFractions(LighterVenue):
             )
             for each in await super().fetch_markets()
         ]
+
+
+@broken(rules="settings-really-change", checks="PS6")
+class MarginTheOtherWay(LighterVenue):
+    """Takes away what is to be put behind a position, and puts what is to be taken away."""
+
+    @hookimpl
+    async def adjust_margin(self, market: Market, amount: Decimal) -> None:
+        """See the class."""
+        await super().adjust_margin(market, -amount)
+
+
+@broken(rules="settings-really-change", checks="PS6", mistakes="M3")
+class RefusedMarginLooksMoved(LighterVenue):
+    """Takes HTTP 200 for the move of margin that the sequencer then refused."""
+
+    @hookimpl
+    async def adjust_margin(self, market: Market, amount: Decimal) -> None:
+        """See the class."""
+        with suppress(OrderRejectedError):
+            await super().adjust_margin(market, amount)

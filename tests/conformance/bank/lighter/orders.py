@@ -91,6 +91,22 @@ def _share(lane: Any) -> None:
     lane.turn = turn
 
 
+@broken(rules="nonces-survive-concurrency", checks="OR20")
+class CounterOfItsOwn(SpoiledPlugin):
+    """Counts nonces for itself alone, though another venue of the program goes by the same key."""
+
+    passes = frozenset({"__init__ again"})
+
+    def spoil(self, session: Any) -> None:
+        """See the class."""
+        lanes = session.lanes
+
+        def join(keys: Any) -> None:
+            """Join nobody."""
+
+        lanes.join = join
+
+
 # What is signed and sent
 
 

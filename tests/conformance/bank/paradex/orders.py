@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from perpkit.adapters.paradex.stamps import Stamps
 from perpkit.adapters.paradex.venue import ParadexVenue
 from perpkit.core.errors import (
     NotSentError,
@@ -243,6 +244,22 @@ class SameStampAtOnce(ParadexVenue):
                 self._under_way -= 1
 
         session.signed, session._next_stamp = signed, next_stamp
+
+
+@broken(rules="nonces-survive-concurrency", checks="OR20")
+class StampsOfItsOwn(ParadexVenue):
+    """Tells its stamps apart from its own alone, though another venue of the program signs for the same account."""
+
+    @classmethod
+    def seams(cls) -> frozenset[str]:
+        """With one venue in a test there is nothing to see."""
+        return frozenset({"__init__ again"})
+
+    def __init__(self, context: Any) -> None:
+        super().__init__(context)
+        session: Any = self._session
+        own = Stamps()
+        session._next_stamp = lambda: own.next(session.clock.now_ms())
 
 
 @broken(rules="cancel-all-keeps-its-scope", checks="OR15")
