@@ -64,8 +64,11 @@ VENUE_STATUSES: Final[Mapping[str, VenueStatus]] = {
 
 # Looking up an enum's member or a class's method each time costs as much as a call, on Python 3.11 more than reading
 # the number beside it, and these are needed for every event of a busy stream.
-_CONTINUOUS, _INDEX = FundingAccrual.CONTINUOUS, PriceKind.INDEX
-_new_trade, _new_rate = Trade.trusted, FundingRate.trusted
+_new_trade = Trade.trusted
+# Fields that are always the same are filled in beforehand.
+_new_rate = FundingRate.trusted_with(
+    accrual=FundingAccrual.CONTINUOUS, notional_price=PriceKind.INDEX, next_at=None, mark_price=None, index_price=None
+)
 
 unknown = UnknownWords(VENUE, log)
 
@@ -334,10 +337,14 @@ def funding_from_summary(row: schema.MarketSummary, listed: Market, received: da
 
 
 def funding(
-    row: schema.FundingData, listed: Market, received: datetime, *, kind: FundingKind, source: str
+    row: schema.FundingData,
+    listed: Market,
+    received: datetime,
+    kind: FundingKind = FundingKind.CURRENT,
+    source: str = "funding_data",
 ) -> FundingRate | None:
     """
-    Decode one observation of the rate; None where it holds none or no period.
+    Decode one observation of the rate, by default one of the channel; None where it holds none or no period.
 
     The period is the row's own: it may have changed since the market's listing was read.
     """
@@ -353,9 +360,7 @@ def funding(
         value=value,
         period=period,
         kind=kind,
-        accrual=_CONTINUOUS,
         effective_at=from_ms(row.created_at),
-        notional_price=_INDEX,
         funding_index=index,
         source=source,
         ts_received=received,

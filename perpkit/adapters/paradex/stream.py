@@ -13,6 +13,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
@@ -25,7 +26,7 @@ from perpkit.adapters.paradex.memory import Balances, OrderMemory
 from perpkit.core.catalog import MarketCatalog
 from perpkit.core.clock import from_ms
 from perpkit.core.errors import AuthError, CapabilityError, CredentialsError, DecodeError
-from perpkit.core.models import Channel, Event, FundingKind, Subscription
+from perpkit.core.models import Channel, Event, Market, Subscription
 from perpkit.core.streams.protocol import (
     Ack,
     Closing,
@@ -51,8 +52,13 @@ PRIVATE_CONNECTION = "private"
 
 _CHANNEL_KEY = '"channel":"'
 
-# Looked up once: on Python 3.11 an enum finds its members slowly.
-_CURRENT = FundingKind.CURRENT
+_HEAD = 256
+"""Within so many characters of a notification's beginning its channel is named; more need not be searched."""
+
+_market, _symbol = attrgetter("market"), attrgetter("symbol")
+
+_MOST_REMEMBERED = 10_000
+"""Channels whose way of reading is remembered."""
 
 _KEEPALIVE: Frame | None = None
 """The venue pings by itself, and has no message for it."""
@@ -116,13 +122,16 @@ class _Route:
     How the frames of one family of channels are read.
 
     Attributes:
+        symbol_of: Gives the market that a payload is of; None for payloads of the account as a whole.
+        event: Decodes a payload, with its market, or None where it has none.
         topic: The name that was subscribed to.
         looks_for_nan: The whole frame is searched for numbers that are not finite; where False, decoding looks at each.
     """
 
     frame: Callable[[str], Notification[Any]]
     payload: type[Any]
-    events: Callable[[Any, datetime], Sequence[Event]]
+    symbol_of: Callable[[Any], str] | None
+    event: Callable[[Any, Any, datetime], Event | None]
     looks_for_nan: bool
     topic: str = ""
 
@@ -171,25 +180,25 @@ class ParadexStream:
         self._wanted: set[str] = set()
         self._by_name: dict[str, _Route] = {}
         self._unlisted: set[str] = set()
-        self._newly_listed: str | None = None
         self._routes: dict[str, _Route] = {
             family: _Route(
                 wire.decoder(Notification[payload]).decode,  # type: ignore[valid-type]  # made at run time
                 payload,
-                events,
+                symbol_of,
+                event,
                 looks_for_nan=family not in _CHECKED_WHEN_DECODED,
             )
-            for family, payload, events in (
-                ("trades", schema.Trade, self._trade),
-                ("order_book", schema.OrderBookUpdate, self._book),
-                ("orders", schema.Order, self._order),
-                ("fills", schema.Fill, self._fill),
-                ("markets_summary", schema.MarketSummary, self._summary),
-                ("funding_data", schema.FundingData, self._funding),
-                ("positions", schema.Position, self._position),
-                ("balance_events", schema.BalanceEvent, self._balance_event),
-                ("account", schema.AccountSummary, self._account),
-                ("funding_payments", schema.FundingPayment, self._funding_payment),
+            for family, payload, symbol_of, event in (
+                ("trades", schema.Trade, _market, decode.trade),
+                ("order_book", schema.OrderBookUpdate, _market, decode_book.book_update),
+                ("orders", schema.Order, _market, self._order),
+                ("fills", schema.Fill, _market, self._fill),
+                ("markets_summary", schema.MarketSummary, _symbol, decode.ticker),
+                ("funding_data", schema.FundingData, _market, decode.funding),
+                ("positions", schema.Position, _market, decode_account.position),
+                ("balance_events", schema.BalanceEvent, None, self._balance_event),
+                ("account", schema.AccountSummary, None, self._account),
+                ("funding_payments", schema.FundingPayment, _market, decode_account.funding_payment),
             )
         }
 
@@ -218,6 +227,7 @@ class ParadexStream:
             msg = f"channel {subscription.channel} needs credentials: set private_key, subkey or readonly_token"
             raise CredentialsError(msg, venue=VENUE, operation="open_stream")
         self._wanted.update(names)
+        self._by_name.clear()
         connection = PRIVATE_CONNECTION if private else PUBLIC_CONNECTION
         return [Topic(name, private=private, connection=connection) for name in names]
 
@@ -278,7 +288,7 @@ class ParadexStream:
             DecodeError: It can't be read.
         """
         text = frame if isinstance(frame, str) else _text(frame)
-        name = text.partition(_CHANNEL_KEY)[2].partition('"')[0]
+        name = text[:_HEAD].partition(_CHANNEL_KEY)[2].partition('"')[0]
         route = self._by_name.get(name) or self._route(name)
         if route is not None:
             try:
@@ -286,21 +296,31 @@ class ParadexStream:
             except (msgspec.MsgspecError, RecursionError):
                 return self._slowly(text, received)
             if params.channel == name and not (route.looks_for_nan and wire.may_hold_non_finite(text)):
-                events = route.events(params.data, received)
-                return (Data(route.topic, events),) if events else self._nothing()
+                return self._meaning(route, params.data, received)
         return self._slowly(text, received)
+
+    def _meaning(self, route: _Route, row: Any, received: datetime) -> Sequence[Incoming]:
+        market = None
+        if route.symbol_of is not None:
+            symbol = route.symbol_of(row)
+            market = self._market_of(symbol)
+            if market is None:
+                return self._not_held(symbol)
+        event = route.event(row, market, received)
+        return (Data(route.topic, (event,)),) if event is not None else ()
 
     def _route(self, name: str) -> _Route | None:
         """Return how a channel's frames are read, and remember it by the channel's full name."""
         route = self._routes.get(name.partition(".")[0])
         if route is None:
             return None
-        if name in self._wanted:
-            remembered = self._by_name[name] = replace(route, topic=name)
-            return remembered
         # A frame of ``orders.ALL`` may name its market instead.
         whole = f"{name.partition('.')[0]}.{endpoints.ALL}"
-        return replace(route, topic=whole if whole in self._wanted else name)
+        topic = whole if name not in self._wanted and whole in self._wanted else name
+        found = replace(route, topic=topic)
+        if topic in self._wanted and len(self._by_name) < _MOST_REMEMBERED:
+            self._by_name[name] = found
+        return found
 
     def _slowly(self, text: str, received: datetime) -> Sequence[Incoming]:
         envelope = wire.read(Envelope, text, what="a frame", redactor=self._redactor)
@@ -319,17 +339,18 @@ class ParadexStream:
             return ()
         what = f"channel {params.channel}"
         row = wire.read(route.payload, params.data, what=what, redactor=self._redactor)
-        events = route.events(row, received)
-        return (Data(route.topic, events),) if events else self._nothing()
+        return self._meaning(route, row, received)
 
-    def _nothing(self) -> Sequence[Incoming]:
+    def _not_held(self, symbol: str) -> Sequence[Incoming]:
         """
-        Make up for a frame without events: one of a market listed since the markets were read must not be lost, so the
-        connection is made again, and what happened is read by REST, which reads the listing again.
+        Say what a frame means whose market is not held: it is no perpetual, and means nothing, or was listed since the
+        markets were read. That one must not be lost, so the connection is made again, once, and what happened is read
+        by REST, which reads the listing again.
         """
-        if self._newly_listed is None:
+        if not symbol.endswith("-PERP") or symbol in self._unlisted:
             return ()
-        symbol, self._newly_listed = self._newly_listed, None
+        self._unlisted.add(symbol)
+        log.warning("%s streams %s, which is not among the markets held; catching up by REST", VENUE, symbol)
         return (Closing(f"{symbol} is not among the markets held; reading what happened on it by REST"),)
 
     def _refusal(self, error: schema.RpcErrorBody, request_id: int | None) -> Incoming:
@@ -339,73 +360,23 @@ class ParadexStream:
             return SignedOut(message)
         return Refusal(request_id, failure, already="already subscribed" in message.lower())
 
-    # Payloads
+    # Payloads that are read with what is remembered
 
-    def _unknown(self, symbol: str) -> tuple[()]:
-        """
-        Return no events for a payload whose market is not held: it is no perpetual, or was listed since.
-
-        Payloads look their market up by themselves: this is called for the few that have none.
-        """
-        if symbol.endswith("-PERP") and symbol not in self._unlisted:
-            self._unlisted.add(symbol)
-            self._newly_listed = symbol
-            log.warning("%s streams %s, which is not among the markets held; catching up by REST", VENUE, symbol)
-        return ()
-
-    def _trade(self, row: schema.Trade, received: datetime) -> Sequence[Event]:
-        market = self._market_of(row.market)
-        return (decode.trade(row, market, received),) if market is not None else self._unknown(row.market)
-
-    def _book(self, row: schema.OrderBookUpdate, received: datetime) -> Sequence[Event]:
-        market = self._market_of(row.market)
-        return (decode_book.book_update(row, market, received),) if market is not None else self._unknown(row.market)
-
-    def _summary(self, row: schema.MarketSummary, received: datetime) -> Sequence[Event]:
-        market = self._market_of(row.symbol)
-        return (decode.ticker(row, market, received),) if market is not None else self._unknown(row.symbol)
-
-    def _funding(self, row: schema.FundingData, received: datetime) -> Sequence[Event]:
-        market = self._market_of(row.market)
-        if market is None:
-            return self._unknown(row.market)
-        rate = decode.funding(row, market, received, kind=_CURRENT, source="funding_data")
-        return (rate,) if rate is not None else ()
-
-    def _order(self, row: schema.Order, received: datetime) -> Sequence[Event]:
-        market = self._market_of(row.market)
-        if market is None:
-            return self._unknown(row.market)
+    def _order(self, row: schema.Order, market: Market, received: datetime) -> Event:
         order = decode_account.order(row, market, received, is_stream=True)
         self._orders.remember(row.id, order.side, row.type)
-        return (order,)
+        return order
 
-    def _fill(self, row: schema.Fill, received: datetime) -> Sequence[Event]:
-        market = self._market_of(row.market)
-        if market is None:
-            return self._unknown(row.market)
-        return (decode_account.fill(row, market, received, order_side=self._orders.side(row.order_id)),)
+    def _fill(self, row: schema.Fill, market: Market, received: datetime) -> Event:
+        return decode_account.fill(row, market, received, order_side=self._orders.side(row.order_id))
 
-    def _position(self, row: schema.Position, received: datetime) -> Sequence[Event]:
-        market = self._market_of(row.market)
-        return (decode_account.position(row, market, received),) if market is not None else self._unknown(row.market)
-
-    def _funding_payment(self, row: schema.FundingPayment, received: datetime) -> Sequence[Event]:
-        market = self._market_of(row.market)
-        return (
-            (decode_account.funding_payment(row, market, received),)
-            if market is not None
-            else self._unknown(row.market)
-        )
-
-    def _balance_event(self, row: schema.BalanceEvent, received: datetime) -> Sequence[Event]:
+    def _balance_event(self, row: schema.BalanceEvent, _: None, received: datetime) -> Event:
         asset, total = row.settlement_asset_name, row.settlement_asset_balance_after
-        return (self._balances.with_total(asset, total, from_ms(row.created_at), received),)
+        return self._balances.with_total(asset, total, from_ms(row.created_at), received)
 
-    def _account(self, row: schema.AccountSummary, received: datetime) -> Sequence[Event]:
+    def _account(self, row: schema.AccountSummary, _: None, received: datetime) -> Event | None:
         at = from_ms(row.updated_at) if row.updated_at else None
-        balance = self._balances.with_free(row.settlement_asset, row.free_collateral, at, received)
-        return (balance,) if balance is not None else ()
+        return self._balances.with_free(row.settlement_asset, row.free_collateral, at, received)
 
 
 def _text(frame: bytes) -> str:

@@ -40,9 +40,9 @@ def best_first(levels: Iterable[BookLevel], *, is_bid: bool, checked: bool = Fal
     Raises:
         ValueError: A size below zero, or a price that is not above it; see :func:`possible`.
     """
-    if checked:
-        return BestFirst(sorted(levels, key=_price_of, reverse=is_bid))
-    return BestFirst(sorted((level for level in possible(levels) if level[1]), key=_price_of, reverse=is_bid))
+    ordered = list(levels) if checked else [level for level in possible(levels) if level[1]]
+    ordered.sort(key=_price_of, reverse=is_bid)
+    return BestFirst(ordered)
 
 
 def possible(levels: Iterable[BookLevel]) -> list[BookLevel]:

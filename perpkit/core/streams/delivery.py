@@ -69,6 +69,17 @@ class _Lane:
         """While set, the one entry left stands for this book as it will be when the consumer gets there."""
 
 
+class _Newest:
+    """The one place in the queue for a market's tickers or rates: it holds the newest, while that waits."""
+
+    __slots__ = ("event", "folded", "key")
+
+    def __init__(self, key: Key) -> None:
+        self.key = key
+        self.event: Ticker | FundingRate | None = None
+        self.folded = 0
+
+
 class EventStream:
     """
     What a consumer holds: an async context manager, and an async iterator of events for one reader.
@@ -93,8 +104,9 @@ class EventStream:
         self._settings = settings
         self._join = join
         self._leave = leave
-        self._queue: deque[_Entry | Event | PerpkitError] = deque()
+        self._queue: deque[_Entry | _Newest | Event | PerpkitError] = deque()
         self._lanes: dict[Key, _Lane] = {}
+        self._newest: dict[Key, _Newest] = {}
         self._dead = 0
         self._waiter: asyncio.Future[None] | None = None
         self._joined = False
@@ -152,10 +164,8 @@ class EventStream:
         return self
 
     async def __anext__(self) -> Event:
-        if not self._joined:
-            self._start()
         while True:
-            event = self._take()
+            event = self.take_nowait()
             if event is not None:
                 return event
             if self._closed or self._ended:
@@ -177,7 +187,24 @@ class EventStream:
         """
         if not self._joined:
             self._start()
-        return self._take()
+        queue = self._queue
+        while queue:
+            item = queue.popleft()
+            kind = type(item)
+            if kind is _Entry:
+                lane, event = item.lane, item.event  # type: ignore[union-attr]  # an entry
+                if event is None:
+                    self._dead -= 1
+                    continue
+                lane.entries.popleft()
+                return self._unfold(lane, event) if lane.folded else event
+            if kind is _Newest:
+                event, item.event = item.event, None  # type: ignore[union-attr]  # the newest
+                return self._noticed(item, event) if item.folded else event  # type: ignore[union-attr,arg-type]
+            if isinstance(item, PerpkitError):
+                raise item
+            return item  # type: ignore[return-value]  # neither a place nor an error is left
+        return None
 
     async def close(self) -> None:
         """Leave. What waits in the queue is dropped, and iteration ends. Closing twice is harmless."""
@@ -186,43 +213,30 @@ class EventStream:
         self._closed = True
         self._queue.clear()
         self._lanes.clear()
+        self._newest.clear()
         self._dead = 0
         self._wake()
         if self._joined:
             await self._leave(self)
 
-    def _take(self) -> Event | None:
-        """Return the next event, or None when none waits."""
-        queue = self._queue
-        while queue:
-            item = queue.popleft()
-            if type(item) is _Entry:
-                lane, event = item.lane, item.event
-                if event is None:
-                    self._dead -= 1
-                    continue
-                lane.entries.popleft()
-                return self._unfold(lane, event) if lane.folded else event
-            if isinstance(item, PerpkitError):
-                raise item
-            return item  # type: ignore[return-value]  # neither an entry nor an error is left
-        return None
-
     def _unfold(self, lane: _Lane, event: Event) -> Event:
-        """Return what a lane's entry stands for, after a word about what was folded into it."""
+        """Return a word about what was folded into a lane's entry, and put what it stands for behind that."""
         if lane.book is not None:
             event = lane.book.snapshot(conflated=lane.folded)
             lane.book = None
-        elif lane.folded < self._tolerated(lane):
+        elif lane.key[0] is not Channel.TRADES and lane.folded < self._settings.book_backlog:
             return event
-        folded, lane.folded = lane.folded, 0
-        self._queue.appendleft(event)
-        channel, market_id = lane.key
-        return self._status(StreamState.LAGGING, channel, market_id, "the reader is slow", dropped=folded)
+        return self._lagging(lane, event)
 
-    def _tolerated(self, lane: _Lane) -> int:
-        """Of how much folding nothing is said: that only the newest ticker counts is what a ticker is for."""
-        return 1 if lane.key[0] is Channel.TRADES else self._settings.book_backlog
+    def _noticed(self, place: _Newest, event: Event) -> Event:
+        """The same of what took the place of older ones. That only the newest counts is no news until they are many."""
+        return event if place.folded < self._settings.book_backlog else self._lagging(place, event)
+
+    def _lagging(self, place: _Lane | _Newest, event: Event) -> StreamStatus:
+        folded, place.folded = place.folded, 0
+        self._queue.appendleft(event)
+        channel, market_id = place.key
+        return self._status(StreamState.LAGGING, channel, market_id, "the reader is slow", dropped=folded)
 
     # The engine's side; all of it is synchronous
 
@@ -240,12 +254,18 @@ class EventStream:
 
     def put_latest(self, key: Key, event: Ticker | FundingRate) -> None:
         """Queue an event that takes the place of an older one that still waits."""
-        lane = self._lanes.get(key) or self._lane(key)
-        if lane.entries:
-            lane.entries[0].event = event
-            lane.folded += 1
+        place = self._newest.get(key)
+        if place is None:
+            place = self._newest[key] = _Newest(key)
+        if place.event is not None:
+            place.folded += 1
+        elif self._closed:
+            return
         else:
-            self._append(lane, event)
+            self._queue.append(place)
+            if self._waiter is not None:
+                self._wake()
+        place.event = event
 
     def put_trade(self, key: Key, event: Trade) -> None:
         """Queue a public trade; beyond the bound the oldest that waits is dropped."""

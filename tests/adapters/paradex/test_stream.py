@@ -297,6 +297,18 @@ def test_a_frame_that_names_its_market_belongs_to_the_topic_for_all(stream):
     assert stream.decode(notification("orders.BTC-USD-PERP", ORDER), NOW)[0].topic == "orders.ALL"
 
 
+def test_a_channel_that_is_asked_for_later_gets_its_own_frames():
+    """Until then they were those of orders.ALL, and that was remembered."""
+    stream = make_stream(Token())
+    frame = notification("orders.BTC-USD-PERP", ORDER)
+    stream.topics(Subscription(channel=Channel.ORDERS))
+    for _ in range(2):
+        assert stream.decode(frame, NOW)[0].topic == "orders.ALL"
+    stream.topics(Subscription(channel=Channel.ORDERS, market=MARKET))
+    for _ in range(2):
+        assert stream.decode(frame, NOW)[0].topic == "orders.BTC-USD-PERP"
+
+
 def test_an_order_seen_on_the_stream_tells_the_side_of_its_fills(stream):
     """The order is a BUY, so its fill as maker is one too, whatever the taker's side says."""
     contradictory = {**FILL, "side": "BUY"}

@@ -67,6 +67,34 @@ def test_trusted_fills_in_the_defaults(model: type[Model]):
 
 
 @every_model
+def test_what_is_fixed_beforehand_need_not_be_given_and_can_be_nothing_else(model: type[Model]):
+    """The result is the same model as from all fields, in the same order, and two of them share nothing."""
+    values = {name: object() for name in model.model_fields}
+    names = list(values)
+    build = model.trusted_with(**{name: values[name] for name in names[::2]})
+    rest = {name: values[name] for name in names[1::2]}
+    one, other = build(**rest), build(**rest)
+    assert list(one.__dict__.items()) == list(values.items())
+    assert (one.__pydantic_fields_set__, one.__pydantic_extra__) == (set(values), None)
+    assert one.__dict__ is not other.__dict__
+    with pytest.raises(TypeError):
+        build(**rest, **{names[0]: 1})
+    with pytest.raises(TypeError, match="no_such_field"):
+        model.trusted_with(no_such_field=1)
+
+
+@every_model
+def test_fields_that_are_not_fixed_keep_their_defaults(model: type[Model]):
+    """As with ``trusted``."""
+    required = {name: object() for name, field in model.model_fields.items() if field.is_required()}
+    first = next(iter(required))
+    build = model.trusted_with(**{first: required.pop(first)})
+    for name, field in model.model_fields.items():
+        if not field.is_required():
+            assert getattr(build(**required), name) == field.get_default(call_default_factory=True)
+
+
+@every_model
 def test_a_trusted_copy_differs_in_what_was_changed_alone(model: type[Model]):
     """A field that is not there is an error, not a silence; the original stays as it was."""
     original = model.trusted(**{name: object() for name in model.model_fields})

@@ -316,6 +316,7 @@ class Feed(ABC):
         return refused
 
     def _is_ours(self, event: Event) -> bool:
+        # isinstance alone says "no" slowly: pydantic answers it in Python.
         if type(event) not in self.kinds and not isinstance(event, self.kinds):
             return False
         market_id = self._market_id

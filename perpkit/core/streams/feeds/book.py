@@ -52,13 +52,16 @@ class BookFeed(Feed):
                 continue
             if event.market_id == self._market_id:  # type: ignore[union-attr]  # one of our kinds
                 self._wire_brings = True
-                self._apply(event, from_wire=True)  # type: ignore[arg-type]  # as above
+                self._apply(event, True)  # type: ignore[arg-type]  # as above
 
-    def _apply(self, event: BookSnapshot | BookDelta, *, from_wire: bool = False) -> None:
+    receive = process  # nothing is ever kept aside
+
+    def _apply(self, event: BookSnapshot | BookDelta, from_wire: bool = False) -> None:
         book = self._book
         outcome = book.apply(event)
         if outcome is _APPLIED:
-            if _is_snapshot(event):
+            # isinstance alone says "no" slowly: pydantic answers it in Python.
+            if type(event) is BookSnapshot or not isinstance(event, BookDelta):
                 if from_wire:
                     self._fresh.set()
                 if event.sequence != book.sequence:
@@ -152,8 +155,3 @@ class BookFeed(Feed):
             msg = f"{self.subscription} names no market"
             raise ValueError(msg)
         return market
-
-
-def _is_snapshot(event: BookSnapshot | BookDelta) -> bool:
-    # isinstance alone says "no" slowly: pydantic answers it in Python.
-    return type(event) is BookSnapshot or not isinstance(event, BookDelta)

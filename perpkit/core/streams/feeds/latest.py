@@ -29,11 +29,13 @@ class _LatestFeed(Feed, Generic[L]):
         super().__init__(subscription, site)
         self._latest: L | None = None
         self._latest_time: datetime | None = None
+        self._is_expected = True
         self._came = asyncio.Event()
 
     def went_down(self, reason: str) -> None:
         """What is held is old until something comes again."""
         super().went_down(reason)
+        self._is_expected = True
         self._came.clear()
 
     async def catch_up(self) -> None:
@@ -48,31 +50,38 @@ class _LatestFeed(Feed, Generic[L]):
 
     async def poll(self) -> None:
         """Read the present one."""
-        self._take(await self._read())
+        for event in await self._read():
+            self._offer(event)
 
     def process(self, data: Data) -> None:
         """Deliver what is not older than what is held."""
-        self._take(data.events)
+        for event in data.events:
+            self._offer(event)
 
-    def _take(self, events: Iterable[Event]) -> None:
-        for event in events:
-            if self._is_ours(event) and self._is_news(event):  # type: ignore[arg-type]  # ours, so its kind is L
-                for consumer in self.consumers:
-                    consumer.put_latest(self.key, event)  # type: ignore[arg-type]  # as above
+    receive = process  # nothing is ever kept aside
 
-    def _is_news(self, event: L) -> bool:
-        """Whether it is not older than what is held, nor the same; it is held from now on."""
-        self._came.set()
+    def _offer(self, event: Event) -> None:
+        """Deliver it, and hold it from now on, if it is ours and neither older than what is held nor the same."""
+        if not self._is_ours(event):
+            return
+        if self._is_expected:
+            self._is_expected = False
+            self._came.set()
         moment, before = self._time_of(event), self._latest_time
-        if moment is None or before is None or moment <= before:
-            held = self._latest
-            if held is not None:
-                if moment is not None and before is not None and moment < before:
-                    return False
-                if _content(event) == _content(held):
-                    return False
-        self._latest, self._latest_time = event, moment
-        return True
+        if (moment is None or before is None or moment <= before) and self._is_held(event, moment):  # type: ignore[arg-type]  # ours, so its kind is L
+            return
+        self._latest, self._latest_time = event, moment  # type: ignore[assignment]  # as above
+        for consumer in self.consumers:
+            consumer.put_latest(self.key, event)  # type: ignore[arg-type]  # as above
+
+    def _is_held(self, event: L, moment: datetime | None) -> bool:
+        """Whether what is held is newer, or says the same."""
+        held, before = self._latest, self._latest_time
+        if held is None:
+            return False
+        if moment is not None and before is not None and moment < before:
+            return True
+        return _content(event) == _content(held)
 
     def replay(self, stream: EventStream) -> None:
         """Hand over the newest."""
