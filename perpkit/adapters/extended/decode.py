@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Final
 
 from pydantic import ValidationError
@@ -122,6 +122,22 @@ def _sign(word: str, what: str) -> int:
         return _POSITION_SIGNS[word]
     except KeyError:
         raise refuse(what, f"side {word!r} is neither LONG nor SHORT") from None
+
+
+def number(text: str, what: str) -> Decimal:
+    """
+    Read a number.
+
+    Raises:
+        DecodeError: It is none, or not finite; the message names it.
+    """
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        raise refuse(what, f"{text[:40]!r} is not a number") from None
+    if not value.is_finite():
+        raise refuse(what, f"{text[:40]!r} is not a finite number")
+    return value
 
 
 def positive(value: Decimal | None) -> Decimal | None:
@@ -247,12 +263,15 @@ def side_of(pairs: Iterable[tuple[Decimal, Decimal]], listed: Market, *, is_bid:
 
 def trade(row: schema.PublicTrade, listed: Market, received: datetime) -> Trade:
     """Decode one trade of the tape; the side is the taker's."""
+    price, size = row.p, row.q
+    if not (price.is_finite() and size.is_finite()):
+        raise refuse(f"trade {row.i}", f"{size} at {price} are not finite numbers")
     return _new_trade(
         trade_id=str(row.i),
         market_id=listed.id,
         side=_side(row.S, "trade", row.i),
-        price=row.p,
-        size=row.q,
+        price=price,
+        size=size,
         kind=_fill_kind(row.tT),
         ts_venue=moment(row.T),
         ts_received=received,

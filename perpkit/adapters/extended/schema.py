@@ -318,11 +318,14 @@ class FundingPayment(msgspec.Struct, rename="camel"):
 
 
 class BookLevel(msgspec.Struct, gc=False):
-    """``q`` is the size in a snapshot and the signed change in a delta; ``c`` is the size after it."""
+    """
+    ``q`` is the size in a snapshot and the signed change in a delta; ``c`` is the size after it. They stay text: the
+    same prices come again and again, and of ``q`` and ``c`` only one is needed.
+    """
 
-    p: Decimal
-    q: Decimal
-    c: Decimal | None = None
+    p: str
+    q: str
+    c: str | None = None
 
 
 class Book(msgspec.Struct, gc=False):

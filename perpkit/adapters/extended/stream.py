@@ -14,19 +14,19 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import msgspec
 
 from perpkit.adapters.extended import decode, endpoints, schema, wire
 from perpkit.adapters.extended.config import VENUE
 from perpkit.adapters.extended.credentials import missing_key
+from perpkit.adapters.extended.decode_book import BookSide
 from perpkit.adapters.extended.endpoints import Streams
 from perpkit.core.catalog import MarketCatalog
 from perpkit.core.errors import CapabilityError, DecodeError
 from perpkit.core.models import (
     BookDelta,
-    BookLevel,
     BookSnapshot,
     Channel,
     Event,
@@ -50,8 +50,7 @@ log = logging.getLogger(__name__)
 
 _ZERO: Final = Decimal(0)
 
-_new = tuple.__new__
-"""A named tuple's own constructor takes twice as long."""
+_new_delta = BookDelta.trusted
 
 _TRAITS: Final = StreamTraits(
     silence_timeout=endpoints.WS_SILENCE,
@@ -197,6 +196,9 @@ class _Stream(ABC):
 
     __slots__ = ("_address", "_last", "_reader", "_source", "_type")
 
+    looks_for_nan: ClassVar[bool] = True
+    """Whether the whole frame is searched for numbers that are not finite; where not, decoding looks at each."""
+
     def __init__(self, source: ExtendedStream, address: str, type_: Any) -> None:
         self._source = source
         self._address = address
@@ -215,7 +217,7 @@ class _Stream(ABC):
             read = self._reader.decode(frame)
         except (msgspec.MsgspecError, UnicodeError, RecursionError):
             return self._slowly(frame, received)
-        if wire.may_hold_non_finite(frame):
+        if self.looks_for_nan and wire.may_hold_non_finite(frame):
             return self._slowly(frame, received)
         return self._take(read.data, read, received)
 
@@ -245,33 +247,40 @@ class _Stream(ABC):
 
 
 class _Book(_Stream):
-    """
-    The whole book. Numbers go on to the core, which tells of a gap and has the connection made again.
+    """The whole book. Numbers go on to the core, which tells of a gap and has the connection made again."""
 
-    A change's level holds the change and the size after it. The size after it is what counts, since it heals itself;
-    where it is missing, the change is added to what stands there.
-    """
+    __slots__ = ("_asks", "_bids", "_symbol")
 
-    __slots__ = ("_sizes", "_symbol")
+    looks_for_nan = False
 
     def __init__(self, source: ExtendedStream, symbol: str) -> None:
         super().__init__(source, Streams.book(symbol), schema.Book)
         self._symbol = symbol
-        self._sizes: tuple[dict[Decimal, Decimal], dict[Decimal, Decimal]] = ({}, {})
+        self._bids = BookSide(f"book of {symbol}", is_bid=True)
+        self._asks = BookSide(f"book of {symbol}", is_bid=False)
 
     def _take(self, data: schema.Book, frame: schema.StreamFrame[Any], received: datetime) -> Sequence[Incoming]:
         market = self._source.listed(data.m)
         if market is None or data.m != self._symbol:
             return ()
         kind = frame.type or data.t
-        if kind == "SNAPSHOT":
-            event: BookSnapshot | BookDelta = self._snapshot(data, frame, market, received)
-        elif kind == "DELTA":
-            event = BookDelta.trusted(
+        bids, asks = data.b or (), data.a or ()
+        event: BookSnapshot | BookDelta
+        if kind == "DELTA":
+            event = _new_delta(
                 market_id=market.id,
-                bids=self._changed(data.b or (), 0, market),
-                asks=self._changed(data.a or (), 1, market),
+                bids=self._bids.change(bids),
+                asks=self._asks.change(asks),
                 previous_sequence=frame.seq - 1,
+                sequence=frame.seq,
+                ts_venue=decode.moment(frame.ts),
+                ts_received=received,
+            )
+        elif kind == "SNAPSHOT":
+            event = BookSnapshot.trusted(
+                market_id=market.id,
+                bids=self._bids.replace(bids),
+                asks=self._asks.replace(asks),
                 sequence=frame.seq,
                 ts_venue=decode.moment(frame.ts),
                 ts_received=received,
@@ -280,37 +289,6 @@ class _Book(_Stream):
             msg = f"book of {market.id}: type {kind!r} is neither SNAPSHOT nor DELTA"
             raise DecodeError(msg, venue=VENUE)
         return (Data(self._address, (event,)),)
-
-    def _snapshot(
-        self, data: schema.Book, frame: schema.StreamFrame[Any], market: Market, received: datetime
-    ) -> BookSnapshot:
-        bids = decode.side_of(((level.p, level.q) for level in data.b or ()), market, is_bid=True)
-        asks = decode.side_of(((level.p, level.q) for level in data.a or ()), market, is_bid=False)
-        self._sizes = (dict(bids), dict(asks))
-        return BookSnapshot.trusted(
-            market_id=market.id,
-            bids=bids,
-            asks=asks,
-            sequence=frame.seq,
-            ts_venue=decode.moment(frame.ts),
-            ts_received=received,
-        )
-
-    def _changed(self, levels: Sequence[schema.BookLevel], side: int, market: Market) -> tuple[BookLevel, ...]:
-        sizes = self._sizes[side]
-        changed = []
-        for level in levels:
-            price, size = level.p, level.c
-            if size is None:
-                size = sizes.get(price, _ZERO) + level.q
-            if size > _ZERO and price > _ZERO:
-                sizes[price] = size
-            elif size < _ZERO or price <= _ZERO:
-                raise decode.refuse(f"book of {market.id}", f"a level of {size} at {price} can't be")
-            else:
-                sizes.pop(price, None)
-            changed.append(_new(BookLevel, (price, size)))
-        return tuple(changed)
 
 
 class _BestQuotes(_Stream):
@@ -329,10 +307,15 @@ class _BestQuotes(_Stream):
         if market is None or data.m != self._symbol:
             return ()
         quotes = self._source.quotes(self._symbol)
-        quotes.bid = next((level.p for level in data.b or () if level.q > _ZERO), None)
-        quotes.ask = next((level.p for level in data.a or () if level.q > _ZERO), None)
+        quotes.bid, quotes.ask = _best(data.b, market), _best(data.a, market)
         quotes.move_to(decode.moment(frame.ts))
         return (Data(self._address, (quotes.ticker(market, received),)),)
+
+
+def _best(levels: Sequence[schema.BookLevel] | None, market: Market) -> Decimal | None:
+    """Return the first price of a side at which something stands."""
+    what = f"best quotes of {market.id}"
+    return next((decode.number(each.p, what) for each in levels or () if decode.number(each.q, what) > _ZERO), None)
 
 
 class _Price(_Stream):
@@ -362,6 +345,8 @@ class _Trades(_Stream):
     """The public tape. A frame that comes late is skipped; where one is missing, the tape is read by REST."""
 
     __slots__ = ("_late", "_symbol")
+
+    looks_for_nan = False
 
     def __init__(self, source: ExtendedStream, symbol: str) -> None:
         super().__init__(source, Streams.trades(symbol), list[schema.PublicTrade])

@@ -37,8 +37,8 @@ from perpkit.core.models import (
     Ticker,
     Trade,
     best_first,
-    possible,
 )
+from perpkit.core.models.book import impossible
 from perpkit.core.quantize import canonical
 from perpkit.core.unknown_words import UnknownWords
 
@@ -71,6 +71,13 @@ MARKET_STATUSES: Final[Mapping[str, MarketStatus]] = {
     "settled": MarketStatus.SETTLED,
 }
 
+# Looked up once: on Python 3.11 an enum finds its members slowly, and these are needed for every event of a stream.
+_BUY, _SELL = Side.BUY, Side.SELL
+_new_trade, _new_delta = Trade.trusted, BookDelta.trusted
+
+_new = tuple.__new__
+"""A named tuple's own constructor takes twice as long."""
+
 unknown = UnknownWords(VENUE, log)
 
 
@@ -79,9 +86,8 @@ def refuse(what: str, problem: str) -> DecodeError:
     return DecodeError(f"{what}: {problem}", venue=VENUE)
 
 
-@lru_cache(maxsize=65_536)
 def _number(text: str) -> Decimal:
-    """Read a finite number. Prices and sizes come again and again, and a Decimal never changes."""
+    """Read a finite number; anything else is a DecodeError."""
     try:
         value = Decimal(text)
     except InvalidOperation:
@@ -89,9 +95,16 @@ def _number(text: str) -> Decimal:
     return finite(value, "a number")
 
 
-def number(text: str, what: str) -> Decimal | None:
+_price = lru_cache(maxsize=65_536)(_number)
+"""The same for the prices of a book, which come again and again."""
+
+
+def number(text: str, what: str, *named: object) -> Decimal | None:
     """
     Read a quantity that may be blank.
+
+    Args:
+        what: What it is. As in logging, ``named`` is put into it only when it is needed: nearly no number is wrong.
 
     Raises:
         DecodeError: It is neither blank nor a finite number; the message names it.
@@ -101,16 +114,16 @@ def number(text: str, what: str) -> Decimal | None:
     try:
         return _number(text)
     except DecodeError as error:
-        raise refuse(what, error.message.partition(": ")[2]) from None
+        raise refuse(what % named if named else what, error.message.partition(": ")[2]) from None
 
 
-def positive(text: str, what: str) -> Decimal | None:
+def positive(text: str, what: str, *named: object) -> Decimal | None:
     """Read a price where blank, zero and less than zero mean that there is none."""
-    value = number(text, what)
+    value = number(text, what, *named)
     return value if value is not None and value > ZERO else None
 
 
-def finite(value: Decimal, what: str) -> Decimal:
+def finite(value: Decimal, what: str, *named: object) -> Decimal:
     """
     Return a quantity as it is; the wire layer reads 'NaN' as a number too.
 
@@ -118,7 +131,7 @@ def finite(value: Decimal, what: str) -> Decimal:
         DecodeError: It is not finite; the message names it.
     """
     if not value.is_finite():
-        raise refuse(what, f"{value} is not a finite number")
+        raise refuse(what % named if named else what, f"{value} is not a finite number")
     return value
 
 
@@ -136,11 +149,11 @@ def moment(stamp: int) -> datetime | None:
     return from_ms(stamp // 1000) + timedelta(microseconds=stamp % 1000)
 
 
-def moment_of(stamp: int, what: str) -> datetime:
+def moment_of(stamp: int, what: str, *named: object) -> datetime:
     """Read a time that must be there."""
     found = moment(stamp)
     if found is None:
-        raise refuse(what, "it has no time")
+        raise refuse(what % named if named else what, "it has no time")
     return found
 
 
@@ -256,7 +269,7 @@ def book_frame(frame: schema.BookFrame, listed: Market, received: datetime) -> B
             ts_venue=moment(book.last_updated_at),
             ts_received=received,
         )
-    return BookDelta.trusted(
+    return _new_delta(
         market_id=listed.id,
         bids=tuple(bids),
         asks=tuple(asks),
@@ -268,10 +281,22 @@ def book_frame(frame: schema.BookFrame, listed: Market, received: datetime) -> B
 
 
 def _read_levels(levels: Iterable[schema.Level] | None, listed: Market) -> list[BookLevel]:
-    try:
-        return possible([BookLevel(_number(each.price), _number(each.size)) for each in levels or ()])
-    except ValueError as error:
-        raise refuse(f"book of {listed.id}", str(error)) from None
+    """Read levels one by one, each looked at: a price above zero, and a size that is not below it."""
+    read = []
+    for each in levels or ():
+        price, text = _price(each.price), each.size
+        try:
+            size = Decimal(text)
+            is_usual = size > ZERO and size.is_finite() and price > ZERO
+        except InvalidOperation:  # no number, or compared as none
+            is_usual = False
+        if not is_usual:
+            size = _number(text)
+        level = _new(BookLevel, (price, size))
+        if not is_usual and impossible(level):
+            raise refuse(f"book of {listed.id}", f"a level of {size} at {price} can't be")
+        read.append(level)
+    return read
 
 
 def fill_kind(word: str) -> FillKind:
@@ -285,14 +310,14 @@ def fill_kind(word: str) -> FillKind:
 
 def trade(row: schema.Trade, listed: Market, received: datetime) -> Trade:
     """Decode one trade of the tape. Where the maker was the ask, the taker bought."""
-    return Trade.trusted(
+    return _new_trade(
         trade_id=str(row.trade_id),
         market_id=listed.id,
-        side=Side.BUY if row.is_maker_ask else Side.SELL,
+        side=_BUY if row.is_maker_ask else _SELL,
         price=finite(row.price, "trade price"),
         size=finite(row.size, "trade size"),
-        kind=fill_kind(row.type),
-        ts_venue=moment_of(row.timestamp, f"trade {row.trade_id}"),
+        kind=FILL_KINDS.get(row.type) or fill_kind(row.type),
+        ts_venue=moment_of(row.timestamp, "trade %d", row.trade_id),
         ts_received=received,
     )
 

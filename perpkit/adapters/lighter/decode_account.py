@@ -56,6 +56,14 @@ _MILLIONTH: Final = Decimal("0.000001")
 _WHOLE_FRACTION: Final = 10_000
 _CLOCKS_DIFFER: Final = timedelta(hours=1)
 
+# Looked up once: on Python 3.11 an enum finds its members slowly, and these are needed for every order of a stream.
+_BUY, _SELL = Side.BUY, Side.SELL
+_OPEN, _PARTIALLY_FILLED, _FILLED = OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED, OrderStatus.FILLED
+_IOC, _GTC, _GTD = TimeInForce.IOC, TimeInForce.GTC, TimeInForce.GTD
+_WITH_PRICE = frozenset(kind for kind in OrderType if kind.has_price)
+_WITH_TRIGGER = frozenset(kind for kind in OrderType if kind.has_trigger)
+_new_order = Order.trusted
+
 ORDER_TYPES: Final[Mapping[str, OrderType]] = {
     "limit": OrderType.LIMIT,
     "market": OrderType.MARKET,
@@ -290,29 +298,29 @@ def order(
     Raises:
         DecodeError: The type is not in the contract, or the sizes contradict each other.
     """
-    what = f"order {row.order_index}"
-    kind = ORDER_TYPES.get(row.type)
+    index, kind = row.order_index, ORDER_TYPES.get(row.type)
     if kind is None:
-        raise refuse(what, f"type {row.type!r} is not in the contract")
-    size, left = finite(row.initial_base_amount, what), finite(row.remaining_base_amount, what)
-    told = number(row.filled_base_amount, f"{what} filled_base_amount")
+        raise refuse(f"order {index}", f"type {row.type!r} is not in the contract")
+    size = finite(row.initial_base_amount, "order %d", index)
+    left = finite(row.remaining_base_amount, "order %d", index)
+    told = number(row.filled_base_amount, "order %d filled_base_amount", index)
     filled = told if told is not None else _EXACT.subtract(size, left)
     if not ZERO <= filled <= size or left < ZERO:
-        raise refuse(what, f"filled {filled} and remaining {left} do not fit size {size}")
+        raise refuse(f"order {index}", f"filled {filled} and remaining {left} do not fit size {size}")
     status, reason = _status(row.status, filled)
     created, expires = moment(row.created_at), moment(row.order_expiry)
-    return Order.trusted(
+    return _new_order(
         market_id=listed.id,
-        venue_order_id=str(row.order_index),
+        venue_order_id=str(index),
         client_order_id=named(row.client_order_index),
-        side=Side.SELL if row.is_ask else Side.BUY,
+        side=_SELL if row.is_ask else _BUY,
         type=kind,
         status=status,
         size=size,
         filled_size=filled,
-        price=positive(row.price, f"{what} price") if kind.has_price else None,
-        average_price=_average(row, filled, what),
-        trigger_price=positive(row.trigger_price, f"{what} trigger_price") if kind.has_trigger else None,
+        price=positive(row.price, "order %d price", index) if kind in _WITH_PRICE else None,
+        average_price=_average(row, filled),
+        trigger_price=positive(row.trigger_price, "order %d trigger_price", index) if kind in _WITH_TRIGGER else None,
         time_in_force=_time_in_force(row.time_in_force, created, expires, life),
         post_only=row.time_in_force == "post-only",
         reduce_only=row.reduce_only,
@@ -327,14 +335,14 @@ def order(
 
 def _status(word: str, filled: Decimal) -> tuple[OrderStatus, RejectReason | None]:
     if word == "open":
-        return OrderStatus.PARTIALLY_FILLED if filled else OrderStatus.OPEN, None
+        return _PARTIALLY_FILLED if filled else _OPEN, None
     if word == "in-progress":
         return OrderStatus.PENDING, None
     if word == "pending":
         # It waits for its trigger, or for the order that it belongs to.
         return OrderStatus.OPEN, None
     if word == "filled":
-        return OrderStatus.FILLED, None
+        return _FILLED, None
     ended = ending(word, filled)
     if ended is None:
         unknown.report("state of orders", word)
@@ -342,17 +350,17 @@ def _status(word: str, filled: Decimal) -> tuple[OrderStatus, RejectReason | Non
     return ended.status, ended.reason
 
 
-def _average(row: schema.Order, filled: Decimal, what: str) -> Decimal | None:
-    paid = positive(row.filled_quote_amount, f"{what} filled_quote_amount")
+def _average(row: schema.Order, filled: Decimal) -> Decimal | None:
+    paid = positive(row.filled_quote_amount, "order %d filled_quote_amount", row.order_index)
     return canonical(_AVERAGE.divide(paid, filled)) if filled and paid is not None else None
 
 
 def _time_in_force(word: str, created: datetime | None, expires: datetime | None, life: timedelta) -> TimeInForce:
     if word == "immediate-or-cancel":
-        return TimeInForce.IOC
+        return _IOC
     if created is None or expires is None or expires - created >= life - _CLOCKS_DIFFER:
-        return TimeInForce.GTC
-    return TimeInForce.GTD
+        return _GTC
+    return _GTD
 
 
 def refused_order(

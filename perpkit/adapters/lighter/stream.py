@@ -13,6 +13,7 @@ import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
@@ -91,12 +92,25 @@ class RefusedOrders(Protocol):
         ...
 
 
+_CHECKED_WHEN_DECODED: Final = frozenset({Channels.BOOK, Channels.TRADES, Channels.ORDERS})
+"""The busiest families: their few numbers are looked at one by one, which is cheaper than searching the frame."""
+
+_ORDERS: Final = list[schema.Order] | None
+_orders_of_a_market = loose_json.decoder(_ORDERS).decode
+
+
 class _Route(NamedTuple):
-    """How the frames of one family of channels are read."""
+    """
+    How the frames of one family of channels are read.
+
+    Attributes:
+        looks_for_nan: The whole frame is searched for numbers that are not finite; where False, decoding looks at each.
+    """
 
     frame: type[Any]
     decoder: msgspec.json.Decoder[Any]
     events: Callable[[Any, datetime], Sequence[Event]]
+    looks_for_nan: bool
 
 
 class LighterStream:
@@ -121,7 +135,7 @@ class LighterStream:
         self._newly_listed: int | None = None
         self._tickers: dict[str, Ticker] = {}
         self._routes: dict[str, _Route] = {
-            family: _Route(frame, loose_json.decoder(frame), events)
+            family: _Route(frame, loose_json.decoder(frame), events, family not in _CHECKED_WHEN_DECODED)
             for family, frame, events in (
                 (Channels.BOOK, schema.BookFrame, self._book),
                 (Channels.TRADES, schema.TradeFrame, self._trades),
@@ -213,7 +227,7 @@ class LighterStream:
         text = frame if isinstance(frame, str) else _text(frame)
         name = _channel_of(text)
         route = self._routes.get(name.partition(":")[0]) if name else None
-        if route is None or loose_json.may_hold_non_finite(text):
+        if route is None or (route.looks_for_nan and loose_json.may_hold_non_finite(text)):
             return self._slowly(text, received)
         try:
             row = route.decoder.decode(text)
@@ -232,7 +246,7 @@ class LighterStream:
         if head.type == "shutdown":
             return (Closing("the venue shuts this connection down"),)
         if head.type == "unsubscribed":
-            return (Ack(None, self._topic(head.channel)),)
+            return (Ack(None, _topic(head.channel)),)
         if not head.type:
             # Every frame of the venue's says what it is; what doesn't may have been one that told of the account.
             raise DecodeError("a frame has no type", venue=VENUE)
@@ -243,7 +257,7 @@ class LighterStream:
         return self._taken(self._read(route.frame, text, f"channel {family}"), route, received)
 
     def _taken(self, row: Any, route: _Route, received: datetime) -> Sequence[Incoming]:
-        topic = self._topic(row.channel)
+        topic = _topic(row.channel)
         self._asked.pop(topic, None)
         events = route.events(row, received)
         first = row.type.startswith("subscribed/")
@@ -252,6 +266,8 @@ class LighterStream:
             index, self._newly_listed = self._newly_listed, None
             return (Closing(f"market {index} is not among those held; reading what happened on it by REST"),)
         if events:
+            if not first and not self._unnamed:
+                return (Data(topic, events),)
             backlog = first and topic.startswith((Channels.TRADES, Channels.FILLS, Channels.EVERYTHING))
             return (Data(topic, events, backlog=backlog), *self._told_apart())
         # The first frame confirms the subscription, whatever it holds.
@@ -264,11 +280,6 @@ class LighterStream:
         refused = [Refusal(None, error, topic=topic) for error, topic in zip(self._unnamed, self._asked, strict=False)]
         self._unnamed, self._asked = [], {}
         return refused
-
-    def _topic(self, channel: str) -> str:
-        """Return a topic's name: private ones go without the account's number, of which there is one."""
-        family, _, key = channel.replace("/", ":").partition(":")
-        return family if family.startswith(("account_", "user_")) else f"{family}:{key}"
 
     def _refusals(self, head: schema.Head) -> Sequence[Incoming]:
         """
@@ -302,7 +313,7 @@ class LighterStream:
     def _named(self, message: str) -> str | None:
         """Return the topic that an error's text ends with, after a colon or in parentheses; None where it has none."""
         found = _CHANNEL_AT_END.search(message)
-        return self._topic(found["channel"]) if found is not None and found["family"] in self._routes else None
+        return _topic(found["channel"]) if found is not None and found["family"] in self._routes else None
 
     def _read(self, type_: Any, text: str | msgspec.Raw, what: str) -> Any:
         return loose_json.read(type_, text, what=what, venue=VENUE, redactor=self._redactor)
@@ -319,16 +330,20 @@ class LighterStream:
         return market
 
     def _of_channel(self, channel: str) -> Market | None:
-        key = channel.rpartition(":")[2]
-        return self._held(int(key)) if key.isascii() and key.isdecimal() else None
+        index = _index_in(channel)
+        return self._held(index) if index is not None else None
 
     def _book(self, frame: schema.BookFrame, received: datetime) -> Sequence[Event]:
         market = self._of_channel(frame.channel)
         return (decode.book_frame(frame, market, received),) if market is not None else ()
 
     def _trades(self, frame: schema.TradeFrame, received: datetime) -> Sequence[Event]:
-        rows = sorted((*(frame.trades or ()), *(frame.liquidation_trades or ())), key=lambda row: row.trade_id)
-        return [decode.trade(row, market, received) for row, market in self._with_markets(rows)]
+        rows = [*(frame.trades or ()), *(frame.liquidation_trades or ())]
+        if len(rows) > 1:
+            rows.sort(key=lambda row: row.trade_id)
+        return [
+            decode.trade(row, market, received) for row in rows if (market := self._held(row.market_id)) is not None
+        ]
 
     def _quotes(self, frame: schema.TickerFrame, received: datetime) -> Sequence[Event]:
         market = self._of_channel(frame.channel)
@@ -377,9 +392,16 @@ class LighterStream:
         return [
             decode_account.order(row, market, received, life=life, named=self._ids.text_of)
             for raw in _by_market(frame.orders)
-            for row in self._read(list[schema.Order] | None, raw, "orders of a market") or ()
+            for row in self._orders_in(raw) or ()
             if (market := self._held(row.market_index)) is not None
         ]
+
+    def _orders_in(self, raw: msgspec.Raw) -> Sequence[schema.Order] | None:
+        try:
+            rows = _orders_of_a_market(raw)
+        except (msgspec.MsgspecError, RecursionError):
+            rows = self._read(_ORDERS, raw, "orders of a market")
+        return rows  # type: ignore[no-any-return]  # the decoder's type is lost on the way
 
     def _fills(self, frame: schema.FillsFrame, received: datetime) -> Sequence[Event]:
         account = self._account
@@ -424,6 +446,20 @@ class LighterStream:
 def _by_market(rows: Mapping[str, msgspec.Raw] | None) -> list[msgspec.Raw]:
     """Return the entries of a map by market; whatever else a later release puts into it is left alone."""
     return [raw for key, raw in (rows or {}).items() if key.isascii() and key.isdecimal()]
+
+
+@lru_cache(maxsize=1_024)
+def _topic(channel: str) -> str:
+    """Return a topic's name: private ones go without the account's number, of which there is one."""
+    family, _, key = channel.replace("/", ":").partition(":")
+    return family if family.startswith(("account_", "user_")) else f"{family}:{key}"
+
+
+@lru_cache(maxsize=1_024)
+def _index_in(channel: str) -> int | None:
+    """Return the market's number that a channel's name ends with; None where it ends with none."""
+    key = channel.rpartition(":")[2]
+    return int(key) if key.isascii() and key.isdecimal() else None
 
 
 def _channel_of(text: str) -> str:

@@ -273,6 +273,15 @@ def trades(*ids, seq):
     return frame(rows, seq)
 
 
+@pytest.mark.parametrize("word", ["NaN", "sNaN", "Infinity", "-inf"])
+@pytest.mark.parametrize("place", ["84011", "0.01"])
+async def test_a_trade_of_no_finite_number_is_an_error(source, place, word):
+    """Of the price as of the size."""
+    (decode,) = follow(source, Channel.TRADES)
+    with pytest.raises(DecodeError, match="finite"):
+        decode(trades(1, seq=1).replace(place, word), NOW)
+
+
 async def test_trades_are_the_takers_and_a_late_frame_is_skipped(source):
     """Ids beyond 2^53 stay whole."""
     (decode,) = follow(source, Channel.TRADES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -517,6 +518,31 @@ def test_what_can_not_be_read_is_an_error_of_its_own(stream, frame):
     """The core counts them; on an account's connection it reads what was said by REST."""
     with pytest.raises(DecodeError):
         stream.decode(frame, NOW)
+
+
+@pytest.mark.parametrize("word", ["NaN", "sNaN", "Infinity", "-inf", "four"])
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("update/order_book", "price"),
+        ("update/order_book", "size"),
+        ("update/trade", "price"),
+        ("update/trade", "size"),
+        ("update/account_all_orders", "price"),
+        ("update/account_all_orders", "initial_base_amount"),
+        ("update/account_all_orders", "remaining_base_amount"),
+        ("update/account_all_orders", "filled_base_amount"),
+        ("update/account_all_orders", "filled_quote_amount"),
+    ],
+)
+def test_a_number_that_is_none_is_an_error_wherever_it_stands(stream, name, place, word):
+    """The busiest frames are not searched as a whole: each of their numbers is looked at."""
+    good = json.dumps(FRAMES[name])
+    bad, changed = re.subn(rf'"{place}": "[^"]*"', f'"{place}": "{word}"', good, count=1)
+    assert changed == 1
+    assert stream.decode(good, NOW)
+    with pytest.raises(DecodeError):
+        stream.decode(bad, NOW)
 
 
 @pytest.mark.parametrize("frame", ["{}", '{"x": "yyy"}', '{"channel": "account_all_orders:12345", "orders": {}}'])

@@ -1,0 +1,112 @@
+"""
+One side of a streamed book: the levels of a frame to core models, and what stands at each price meanwhile.
+
+A change's level holds the change and the size after it. The size after it is what counts, since it heals itself; where
+it is missing, the change is added to what stands there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal, InvalidOperation
+from typing import Final
+
+import msgspec
+
+from perpkit.adapters.extended import schema
+from perpkit.adapters.extended.decode import number, refuse
+from perpkit.core.errors import DecodeError
+from perpkit.core.models import BookLevel, best_first
+
+_ZERO: Final = Decimal(0)
+
+_new = tuple.__new__
+"""A named tuple's own constructor takes twice as long."""
+
+
+class _Standing(msgspec.Struct, gc=False):
+    """What stands at a price."""
+
+    price: Decimal
+    size: Decimal
+
+
+class BookSide:
+    """
+    One side of one connection's book.
+
+    Args:
+        what: Whose it is, for errors.
+        most: How many spellings of prices are remembered.
+    """
+
+    __slots__ = ("_at", "_by_price", "_is_bid", "_most", "_what")
+
+    def __init__(self, what: str, *, is_bid: bool, most: int = 65_536) -> None:
+        self._what = what
+        self._is_bid = is_bid
+        self._most = most
+        self._at: dict[str, _Standing] = {}
+        """By a price's text: what stands at it, or stood. The same prices come again and again."""
+        self._by_price: dict[Decimal, _Standing] = {}
+
+    def replace(self, levels: Iterable[schema.BookLevel]) -> tuple[BookLevel, ...]:
+        """
+        Take a snapshot's levels, and return them, best first.
+
+        Raises:
+            DecodeError: A size is below zero, or a price is not above it, or either is no finite number.
+        """
+        read = [BookLevel(number(each.p, self._what), number(each.q, self._what)) for each in levels]
+        try:
+            ordered = best_first(read, is_bid=self._is_bid)
+        except ValueError as error:
+            raise refuse(self._what, str(error)) from None
+        self._at = {}
+        self._by_price = {level.price: _Standing(level.price, level.size) for level in ordered}
+        return ordered
+
+    def change(self, levels: Iterable[schema.BookLevel]) -> tuple[BookLevel, ...]:
+        """
+        Take a change's levels, and return them with the sizes after it.
+
+        Raises:
+            DecodeError: As for :meth:`replace`.
+        """
+        changed = []
+        for each in levels:
+            text = each.c
+            standing = self._at.get(each.p) or self._find(each)
+            if text is None:
+                size = standing.size + number(each.q, self._what)
+            else:
+                # As in `number`, in place: nearly all numbers of a busy stream are these.
+                try:
+                    size = Decimal(text)
+                    is_usual = size.is_finite()
+                except InvalidOperation:
+                    is_usual = False
+                if not is_usual:
+                    size = number(text, self._what)
+            if size < _ZERO:
+                raise self._impossible(size, standing.price)
+            standing.size = size
+            changed.append(_new(BookLevel, (standing.price, size)))
+        return tuple(changed)
+
+    def _find(self, level: schema.BookLevel) -> _Standing:
+        """Return what stands at a price that is new, or written in a new way."""
+        price = number(level.p, self._what)
+        if price <= _ZERO:
+            raise self._impossible(level.q if level.c is None else level.c, price)
+        if len(self._at) >= self._most:
+            self._by_price = {at: each for at, each in self._by_price.items() if each.size}
+            self._at = {}
+        found = self._by_price.get(price)
+        if found is None:
+            found = self._by_price[price] = _Standing(price, _ZERO)
+        self._at[level.p] = found
+        return found
+
+    def _impossible(self, size: object, price: Decimal) -> DecodeError:
+        return refuse(self._what, f"a level of {size} at {price} can't be")
