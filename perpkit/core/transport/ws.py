@@ -34,11 +34,15 @@ _NO_STATUS = 1005
 _NEVER_SENT = frozenset({_ABNORMAL, _NO_STATUS, 1015})
 _CLEAN = frozenset({1000, 1001})
 
+_PATIENCE = 0.45
+"""Of the pings' interval: how long their answer is waited for, before a last look at one half of it."""
+
 _BREATHE_EVERY = 100
 """Frames after which others are let run, when frames come faster than they can be taken."""
 
 # Looked up once: on Python 3.11 an enum finds its members slowly, and every frame is asked.
 _TEXT, _BINARY = aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY
+_PING, _PONG = aiohttp.WSMsgType.PING, aiohttp.WSMsgType.PONG
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +69,7 @@ class WsTimeouts:
 
     connect: timedelta = timedelta(seconds=10)
     ping: timedelta | None = timedelta(seconds=15)
-    """Send a protocol ping after so long without any incoming bytes; half as long again without bytes ends it."""
+    """Send a protocol ping after so long without any frame; half as long again without one, or a pong, ends it."""
     silence: timedelta | None = None
     """End it after so long without a data frame, however well pings are answered."""
     close: timedelta = timedelta(seconds=2)
@@ -107,11 +111,21 @@ class WebSocketConnection:
         self._released = False
         self._socket = socket_.get_extra_info("socket")
         self._loop = asyncio.get_running_loop()
+        self._time = self._loop.time
         self._waiting_since: float | None = None
+        """Since when the reader has waited for data; None while it is busy elsewhere, which is no silence."""
+        self._quiet_since: float | None = None
+        """The same of anything, pongs too."""
+        self._pinged_at: float | None = None
+        """When a ping was sent that is not answered yet."""
         self._watch: asyncio.TimerHandle | None = None
+        self._pulse: asyncio.TimerHandle | None = None
+        self._pinging: asyncio.Task[None] | None = None
         self._closer: asyncio.Task[Closed] | None = None
         if timeouts.silence is not None:
             self._watch = self._loop.call_later(timeouts.silence.total_seconds(), self._check_silence)
+        if timeouts.ping is not None:
+            self._pulse = self._loop.call_later(timeouts.ping.total_seconds(), self._check_pulse)
 
     @classmethod
     async def connect(
@@ -166,7 +180,9 @@ class WebSocketConnection:
                 socket_ = await session.ws_connect(
                     target,
                     headers={"User-Agent": "perpkit", **(headers or {})},
-                    heartbeat=None if timeouts.ping is None else timeouts.ping.total_seconds(),
+                    # The library's own heartbeat sets a timer anew for each frame, which costs more than reading it.
+                    heartbeat=None,
+                    autoping=False,
                     # Answering a close frame is left to close(), which is bounded; the library's answer is not.
                     autoclose=False,
                     compress=15 if compress else 0,
@@ -262,15 +278,18 @@ class WebSocketConnection:
         """Return the next frame; None when the connection has ended."""
         if self._closed is not None:
             return None
-        if self._watch is None:
-            message = await self._ws.receive()
-        else:
-            self._waiting_since = self._loop.time()
-            try:
+        self._waiting_since = self._quiet_since = self._time()
+        try:
+            while True:
                 message = await self._ws.receive()
-            finally:
-                self._waiting_since = None
-        kind = message.type
+                kind = message.type
+                if kind is _PING:
+                    await self._answer_ping(message.data)
+                elif kind is not _PONG:
+                    break
+                self._quiet_since = self._time()
+        finally:
+            self._waiting_since = self._quiet_since = None
         if kind is _TEXT or kind is _BINARY:
             if self._recorders:
                 self._record_received(message.data)
@@ -309,8 +328,9 @@ class WebSocketConnection:
             if self._released:
                 return
             self._released = True
-            if self._watch is not None:
-                self._watch.cancel()
+            for timer in (self._watch, self._pulse, self._pinging):
+                if timer is not None:
+                    timer.cancel()
             try:
                 async with asyncio.timeout(self._timeouts.close.total_seconds()):
                     await self._ws.close(code=code if code not in _NEVER_SENT else 1000, message=reason.encode()[:123])
@@ -337,8 +357,6 @@ class WebSocketConnection:
         error = message.data if message.type is aiohttp.WSMsgType.ERROR else self._ws.exception()
         if isinstance(error, aiohttp.WebSocketError):
             return Closed(error.code, self._redactor.text(str(error)), clean=False, by_us=True)
-        if isinstance(error, aiohttp.ServerTimeoutError):
-            return Closed(_ABNORMAL, "no answer to a ping", clean=False, by_us=True)
         words = self._redactor.text(str(error)) if error is not None else "the connection went away"
         return Closed(_ABNORMAL, words, clean=False, by_us=False)
 
@@ -350,8 +368,48 @@ class WebSocketConnection:
         if due > now:
             self._watch = self._loop.call_at(due, self._check_silence)
             return
-        self._end(Closed(_ABNORMAL, f"no data for {limit:g} s", clean=False, by_us=True))
-        self._closer = self._loop.create_task(self.close(), name="perpkit-ws-silence")
+        self._give_up(f"no data for {limit:g} s")
+
+    def _check_pulse(self) -> None:
+        """Ping a peer that has been quiet for so long, and give it up when that helps nothing for half as long."""
+        limit = (self._timeouts.ping or timedelta(0)).total_seconds()
+        now, quiet_since, pinged_at = self._time(), self._quiet_since, self._pinged_at
+        if quiet_since is None:
+            # The reader is busy elsewhere, and can't say.
+            due = now + limit / 2
+            self._pinged_at = None
+        elif pinged_at is None or quiet_since > pinged_at:
+            due = quiet_since + limit
+            self._pinged_at = None
+            if due <= now:
+                self._pinged_at = now
+                self._pinging = self._loop.create_task(self._ping(), name="perpkit-ws-ping")
+                due = now + limit * _PATIENCE
+        else:
+            # If the loop was busy, what has come may not have been read yet: between two timers it is.
+            self._pulse = self._loop.call_later(limit * (0.5 - _PATIENCE), self._check_answer, quiet_since)
+            return
+        self._pulse = self._loop.call_at(due, self._check_pulse)
+
+    def _check_answer(self, quiet_since: float) -> None:
+        if self._quiet_since == quiet_since:
+            self._give_up("no answer to a ping")
+        else:
+            self._check_pulse()
+
+    async def _ping(self) -> None:
+        # Broken or stalled, the reader is told of it, by the connection's end or for want of an answer.
+        with contextlib.suppress(aiohttp.ClientError, OSError):
+            await self._ws.ping()
+
+    async def _answer_ping(self, payload: bytes) -> None:
+        # Where it can't be sent, the connection is ending, which is what the reader sees next.
+        with contextlib.suppress(aiohttp.ClientError, OSError):
+            await self._ws.pong(payload)
+
+    def _give_up(self, why: str) -> None:
+        self._end(Closed(_ABNORMAL, why, clean=False, by_us=True))
+        self._closer = self._loop.create_task(self.close(), name="perpkit-ws-giving-up")
 
     def _record(self, direction: Direction, data: str | bytes) -> None:
         shown = self._redactor.text(data) if isinstance(data, str) else self._redactor.body(data)

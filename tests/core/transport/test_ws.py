@@ -320,6 +320,93 @@ async def test_a_half_open_connection_is_noticed_by_our_ping() -> None:
         assert connection.closed == Closed(1006, "no answer to a ping", clean=False, by_us=True)
 
 
+async def test_a_peer_that_answers_our_pings_lives_on_though_it_says_nothing() -> None:
+    """Interval after interval, until it closes of its own accord."""
+    answered = 0
+
+    async def serve(ws: web.WebSocketResponse) -> None:
+        nonlocal answered
+        while answered < 5:
+            message = await ws.receive()
+            assert message.type is WSMsgType.PING
+            answered += 1
+            await ws.pong(message.data)
+        await ws.close(code=1000, message=b"enough")
+
+    limits = WsTimeouts(ping=ms(40), close=ms(500))
+    async with web_server(ws_route(serve, autoping=False)) as url, await connect(url, timeouts=limits) as connection:
+        assert await collect(connection) == []
+        assert answered == 5
+        assert connection.closed == Closed(1000, "enough", clean=True, by_us=False)
+
+
+async def test_a_peer_is_pinged_when_it_has_been_quiet_and_given_up_when_nothing_at_all_follows() -> None:
+    """By the clock: not before its time, not while frames come, and not for what only waits to be read."""
+    heard: asyncio.Queue[str] = asyncio.Queue()
+
+    async def serve(ws: web.WebSocketResponse) -> None:
+        async for message in ws:
+            if message.type is WSMsgType.PING:
+                heard.put_nowait("ping")
+            else:
+                await ws.send_str(message.data)
+
+    limits = WsTimeouts(ping=timedelta(hours=1), close=ms(100))
+    async with web_server(ws_route(serve, autoping=False)) as url, await connect(url, timeouts=limits) as connection:
+        now = 1_000.0
+        connection._time = lambda: now  # type: ignore[method-assign]
+        taken: list[str | bytes] = []
+        reading = asyncio.create_task(connection.deliver(lambda frame: taken.append(frame) is None))
+        await until(lambda: connection._quiet_since == 1_000.0)
+        now += 3_599
+        connection._check_pulse()
+        assert connection._pinged_at is None
+        now += 1
+        connection._check_pulse()
+        assert await asyncio.wait_for(heard.get(), 5) == "ping"
+        now += 1_000
+        await connection.send("one")
+        await until(lambda: taken == ["one"])
+        now += 3_000
+        connection._check_pulse()
+        assert connection._pinged_at is None
+        now += 600
+        connection._check_pulse()
+        assert await asyncio.wait_for(heard.get(), 5) == "ping"
+        quiet_since = connection._quiet_since
+        assert quiet_since is not None
+        now += 1_700
+        connection._check_pulse()
+        await connection.send("two")
+        await until(lambda: len(taken) == 2)
+        connection._check_answer(quiet_since)
+        assert connection.closed is None
+        now += 3_600
+        connection._check_pulse()
+        assert await asyncio.wait_for(heard.get(), 5) == "ping"
+        now += 1_700
+        connection._check_pulse()
+        connection._check_answer(connection._quiet_since or 0.0)
+        await asyncio.wait_for(reading, 5)
+        assert connection.closed == Closed(1006, "no answer to a ping", clean=False, by_us=True)
+
+
+async def test_a_reader_that_is_busy_elsewhere_is_not_taken_for_a_dead_peer() -> None:
+    """Nobody looks, so nobody can say; the peer is asked once somebody waits again."""
+
+    async def serve(ws: web.WebSocketResponse) -> None:
+        await ws.send_str("one")
+        await ws.receive()
+
+    limits = WsTimeouts(ping=timedelta(hours=1), close=ms(100))
+    async with web_server(ws_route(serve)) as url, await connect(url, timeouts=limits) as connection:
+        assert await anext(connection) == "one"
+        for _ in range(3):
+            connection._check_pulse()
+            assert connection._pinged_at is None
+        assert connection.closed is None
+
+
 async def test_a_peer_that_answers_pings_and_sends_nothing_is_silent() -> None:
     """The feed is dead although the socket lives; the reader is let go at once, not after the closing handshake."""
 
