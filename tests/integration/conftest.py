@@ -15,7 +15,11 @@ import pytest
 import perpkit
 from perpkit.core.transport.ratelimit import RateLimiterRegistry
 from perpkit.core.venue import Venue
+from perpkit.sim.server import SimServer
 from perpkit.sim.venues.paradex import LocalParadex
+
+Credentials = tuple[str, Callable[[Any], dict[str, Any]]]
+"""A venue's name, and what opens it for one account of the local exchange."""
 
 SEED = 20261121
 BTC = "BTC-USD-PERP"
@@ -34,26 +38,35 @@ async def local() -> AsyncIterator[LocalParadex]:
 
 
 @pytest.fixture
-async def open_on(local: LocalParadex) -> AsyncIterator[Callable[..., Any]]:
-    """Open a venue on the local Paradex: ``await open_on(account=0, **settings)``; all are closed at the end."""
+def credentials() -> Credentials:
+    """What opens the venue for an account of the local exchange; each venue's folder has its own."""
+    return "paradex", lambda me: {"account": me.address, "private_key": me.private_key}
+
+
+@pytest.fixture
+async def open_on(local: SimServer, credentials: Credentials) -> AsyncIterator[Callable[..., Any]]:
+    """Open a venue on the local exchange: ``await open_on(account=0, **settings)``; all are closed at the end."""
     async with AsyncExitStack() as stack:
 
         async def enter(*, account: int = 0, **settings: Any) -> Venue:
-            me = local.accounts[account]
-            given: dict[str, Any] = {
-                "rest_url": local.url,
-                "ws_url": local.ws_url,
-                "account": me.address,
-                "private_key": me.private_key,
-                "environ": {},
-                "clock": local.clock,
-                "limits": RateLimiterRegistry(local.clock),
-                **settings,
-            }
-            given = {name: value for name, value in given.items() if value is not None}
-            return await stack.enter_async_context(perpkit.open_venue("paradex", "local", **given))
+            name, keys_of = credentials
+            opened = opened_on(local, name, **{**keys_of(local.accounts[account]), **settings})
+            return await stack.enter_async_context(opened)
 
         yield enter
+
+
+def opened_on(local: SimServer, name: str, **settings: Any) -> Any:
+    """Return a venue on a local exchange and on its clock, not yet opened; None takes a setting away."""
+    given: dict[str, Any] = {
+        "rest_url": local.url,
+        "ws_url": local.ws_url,
+        "environ": {},
+        "clock": local.clock,
+        "limits": RateLimiterRegistry(local.clock),
+        **settings,
+    }
+    return perpkit.open_venue(name, "local", **{name: value for name, value in given.items() if value is not None})
 
 
 @pytest.fixture
@@ -158,7 +171,7 @@ async def eventually(met: Callable[[], Any], what: str) -> Any:
 
 
 async def while_time_passes(
-    local: LocalParadex, work: Awaitable[Any], *, step: timedelta = timedelta(milliseconds=500)
+    local: SimServer, work: Awaitable[Any], *, step: timedelta = timedelta(milliseconds=500)
 ) -> Any:
     """Await something that waits on the clock, and move the clock meanwhile."""
     task = asyncio.ensure_future(work)

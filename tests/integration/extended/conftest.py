@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-import perpkit
 from perpkit.core.models import OrderIntent, Side
-from perpkit.core.transport.ratelimit import RateLimiterRegistry
-from perpkit.core.venue import Venue
 from perpkit.sim import orders as sim_orders
 from perpkit.sim.clock import SimClock
 from perpkit.sim.venues.extended import LocalExtended, Settings
-from tests.integration.conftest import SEED
+from tests.integration.conftest import SEED, Credentials
 
 BTC, WIRE_BTC = "BTC-USD-PERP", "BTC-USD"
 
@@ -34,28 +30,14 @@ async def local() -> AsyncIterator[LocalExtended]:
 
 
 @pytest.fixture
-async def open_on(local: LocalExtended) -> AsyncIterator[Callable[..., Any]]:
-    """Open a venue on the local Extended: ``await open_on(account=0, **settings)``; all are closed at the end."""
-    async with AsyncExitStack() as stack:
-
-        async def enter(*, account: int = 0, **settings: Any) -> Venue:
-            me = local.accounts[account]
-            given: dict[str, Any] = {
-                "rest_url": local.url,
-                "ws_url": local.ws_url,
-                "api_key": me.api_key,
-                "stark_private_key": me.private_key,
-                "stark_public_key": me.public_key,
-                "vault": str(me.vault),
-                "environ": {},
-                "clock": local.clock,
-                "limits": RateLimiterRegistry(local.clock),
-                **settings,
-            }
-            given = {name: value for name, value in given.items() if value is not None}
-            return await stack.enter_async_context(perpkit.open_venue("extended", "local", **given))
-
-        yield enter
+def credentials() -> Credentials:
+    """The API key, the Stark keys and the vault of a sub-account."""
+    return "extended", lambda me: {
+        "api_key": me.api_key,
+        "stark_private_key": me.private_key,
+        "stark_public_key": me.public_key,
+        "vault": str(me.vault),
+    }
 
 
 def intent(**changes: Any) -> OrderIntent:

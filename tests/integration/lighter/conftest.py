@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -12,14 +11,11 @@ from typing import Any
 
 import pytest
 
-import perpkit
 from perpkit.core.models import OrderIntent, Side
-from perpkit.core.transport.ratelimit import RateLimiterRegistry
-from perpkit.core.venue import Venue
 from perpkit.sim import orders as sim_orders
 from perpkit.sim.clock import SimClock
-from perpkit.sim.venues.lighter import LocalLighter, Settings
-from tests.integration.conftest import IN_TIME, SEED
+from perpkit.sim.venues.lighter import LocalAccount, LocalLighter, Settings
+from tests.integration.conftest import IN_TIME, SEED, Credentials, opened_on
 
 ETH, WIRE_ETH = "ETH-USDC-PERP", "ETH"
 BTC, WIRE_BTC = "BTC-USDC-PERP", "BTC"
@@ -57,32 +53,23 @@ async def local(sim_settings: dict[str, Any], sim_options: dict[str, Any]) -> As
 
 
 @pytest.fixture
-async def open_on(local: LocalLighter) -> AsyncIterator[Callable[..., Any]]:
-    """Open a venue on the local Lighter: ``await open_on(account=0, **settings)``; all are closed at the end."""
-    async with AsyncExitStack() as stack:
-
-        async def enter(*, account: int = 0, **settings: Any) -> Venue:
-            return await stack.enter_async_context(opened(local, account=account, **settings))
-
-        yield enter
+def credentials(local: LocalLighter) -> Credentials:
+    """One API key of an account, and the account's tier."""
+    return "lighter", lambda me: _credentials(local, me)
 
 
-def opened(local: LocalLighter, *, account: int = 0, **settings: Any) -> Any:
-    """Return a venue on the local Lighter, not yet opened; None takes a setting away."""
-    me = local.accounts[account]
-    given: dict[str, Any] = {
-        "rest_url": local.url,
-        "ws_url": local.ws_url,
+def _credentials(local: LocalLighter, me: LocalAccount) -> dict[str, Any]:
+    return {
         "account_index": me.account_index,
         "api_key_index": me.api_key_index,
         "api_private_key": me.private_key,
         "tier": local.venue.settings.tier,
-        "environ": {},
-        "clock": local.clock,
-        "limits": RateLimiterRegistry(local.clock),
-        **settings,
     }
-    return perpkit.open_venue("lighter", "local", **{name: each for name, each in given.items() if each is not None})
+
+
+def opened(local: LocalLighter, *, account: int = 0, **settings: Any) -> Any:
+    """Return a venue on the local Lighter, not yet opened; None takes a setting away."""
+    return opened_on(local, "lighter", **{**_credentials(local, local.accounts[account]), **settings})
 
 
 def intent(**changes: Any) -> OrderIntent:
