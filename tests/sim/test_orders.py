@@ -1,28 +1,16 @@
-"""The life of an order at the exchange: what is refused at once, what later, and everything it goes through."""
+"""Orders at the exchange: what is refused at once, what is decided on later, and by which rules."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
-from itertools import pairwise
 
 import pytest
 
-from perpkit.core.models.market import MarketStatus, PriceKind
+from perpkit.core.models.market import MarketStatus
 from perpkit.core.models.order import OrderType, TimeInForce
-from perpkit.sim.events import (
-    AccountEvent,
-    BalanceEvent,
-    BboEvent,
-    BookEvent,
-    Event,
-    FillEvent,
-    OrderCause,
-    OrderEvent,
-    PositionEvent,
-    TradeEvent,
-)
+from perpkit.sim.events import OrderCause, OrderEvent
 from perpkit.sim.markets import FeeRates, MarketSpec, SystemStatus
 from perpkit.sim.orders import (
     CancelStatus,
@@ -32,11 +20,11 @@ from perpkit.sim.orders import (
     RefusalReason,
     RequestRefusedError,
     Side,
-    TriggerWhen,
 )
 from tests.sim.world import BTC, World
 
 D = Decimal
+
 STRICT = replace(BTC, min_size=D("0.01"), min_notional=D(20), max_size=D(50))
 
 
@@ -244,305 +232,6 @@ def test_a_gtd_order_expires_at_its_instant():
     assert world.now("bob", order).close_reason is CloseReason.EXPIRED
     assert world.now("bob", order).updated_at_ms == expires
     assert world.now("bob", filled).close_reason is CloseReason.FILLED
-
-
-@pytest.mark.parametrize(
-    ("kind", "side", "when", "quiet", "touched"),
-    [
-        (OrderType.STOP_MARKET, "buy", TriggerWhen.ABOVE, "1019.9", "1020"),
-        (OrderType.STOP_MARKET, "sell", TriggerWhen.BELOW, "1020.1", "1020"),
-        (OrderType.TAKE_PROFIT_MARKET, "buy", TriggerWhen.BELOW, "1020.1", "1020"),
-        (OrderType.TAKE_PROFIT_MARKET, "sell", TriggerWhen.ABOVE, "1019.9", "1020"),
-    ],
-)
-def test_stops_and_take_profits_wake_on_their_side(kind, side, when, quiet, touched):
-    """At the trigger price they wake, a tenth before they sleep."""
-    world = World()
-    start = 1030 if when is TriggerWhen.BELOW else 1010
-    world.exchange.set_price("BTC", index=D(start))
-    world.order("ann", "sell" if side == "buy" else "buy", 1, 1020)
-    order = world.order("bob", side, 1, type=kind, trigger_price=D(1020))
-    assert (order.state, order.trigger_when) == (OrderState.UNTRIGGERED, when)
-    world.exchange.set_price("BTC", mark=D(quiet))
-    assert world.now("bob", order).state is OrderState.UNTRIGGERED
-    world.exchange.set_price("BTC", mark=D(touched))
-    woken = world.now("bob", order)
-    assert (woken.close_reason, woken.triggered_at_ms) == (CloseReason.FILLED, world.clock.now_ms())
-
-
-def test_a_stop_whose_price_is_touched_already_wakes_at_once():
-    """A sell stop above the mark is triggered on arrival."""
-    world = World()
-    order = world.order("bob", "sell", 1, type=OrderType.STOP_MARKET, trigger_price=D(1100))
-    assert order.close_reason is CloseReason.NO_LIQUIDITY
-
-
-def test_a_stop_limit_order_rests_once_triggered():
-    """It passes UNTRIGGERED, NEW and OPEN, and stands at its limit."""
-    world = World()
-    order = world.order("bob", "buy", 1, 1015, type=OrderType.STOP_LIMIT, trigger_price=D(1020))
-    assert world.exchange.book("BTC").bids == ()
-    world.exchange.set_price("BTC", mark=D(1020))
-    assert world.now("bob", order).state is OrderState.OPEN
-    assert [event.order.state for event in world.said(OrderEvent)] == [
-        OrderState.NEW,
-        OrderState.UNTRIGGERED,
-        OrderState.NEW,
-        OrderState.OPEN,
-    ]
-
-
-@pytest.mark.parametrize("kind", [PriceKind.INDEX, PriceKind.LAST])
-def test_a_trigger_watches_the_price_that_it_names(kind):
-    """An index or last-price trigger does not care for the mark."""
-    world = World(BTC, ann=10**6, bob=10**6)
-    order = world.order("bob", "buy", 1, type=OrderType.STOP_MARKET, trigger_price=D(1020), trigger_price_kind=kind)
-    world.exchange.set_price("BTC", mark=D(1050), index=D(1000))
-    assert world.now("bob", order).state is OrderState.UNTRIGGERED
-    if kind is PriceKind.INDEX:
-        world.exchange.set_price("BTC", index=D(1020), mark=D(1000))
-    else:
-        world.order("ann", "sell", 1, 1020)
-        world.order("ann", "buy", 1, 1019)
-        world.exchange.add_account("cid", D(10**6))
-        world.order("cid", "buy", "0.1", 1020)
-    assert world.now("bob", order).is_closed
-
-
-def test_stops_can_set_off_each_other():
-    """A stop's own trade moves the last price to the next stop's trigger."""
-    world = World(BTC, ann=10**6, bob=10**6, cid=10**6)
-    last = {"type": OrderType.STOP_MARKET, "trigger_price_kind": PriceKind.LAST}
-    for price in (1010, 1020):
-        world.order("ann", "sell", 1, price)
-    second = world.order("cid", "buy", "0.4", trigger_price=D(1020), **last)
-    first = world.order("bob", "buy", "1.5", trigger_price=D(1010), **last)
-    world.order("cid", "buy", "0.1", 1010)
-    assert world.now("bob", first).close_reason is CloseReason.FILLED
-    assert world.now("cid", second).close_reason is CloseReason.FILLED
-    world.exchange.check_invariants()
-
-
-def test_an_untriggered_order_can_be_amended_and_canceled():
-    """A new trigger price counts at once; a canceled one never wakes."""
-    world = World()
-    order = world.order("bob", "buy", 1, type=OrderType.STOP_MARKET, trigger_price=D(1020))
-    world.exchange.amend("bob", order.id, trigger_price=D(1050))
-    world.exchange.set_price("BTC", mark=D(1040))
-    assert world.now("bob", order).state is OrderState.UNTRIGGERED
-    world.exchange.cancel("bob", order.id)
-    world.exchange.set_price("BTC", mark=D(1060))
-    assert world.now("bob", order).close_reason is CloseReason.USER_CANCELED
-
-
-def test_cancels_say_what_they_found():
-    """Open, closed, unknown, and somebody else's."""
-    world = World()
-    order = world.order("bob", "buy", 1, 990)
-    assert world.exchange.cancel("ann", order.id).status is CancelStatus.NOT_FOUND
-    result = world.exchange.cancel("bob", order.id)
-    assert (result.status, result.order.state) == (CancelStatus.QUEUED, OrderState.OPEN)
-    assert world.exchange.cancel("bob", order.id).status is CancelStatus.ALREADY_CLOSED
-    assert world.exchange.cancel("bob", "1").status is CancelStatus.NOT_FOUND
-    assert world.exchange.cancel_by_client_id("bob", "nobody").status is CancelStatus.NOT_FOUND
-
-
-def test_cancel_all_keeps_to_its_scope():
-    """One account, one market; a partly filled order keeps its fill."""
-    world = World(BTC, replace(BTC, symbol="ETH"))
-    partly = world.order("bob", "buy", 2, 1000)
-    world.order("ann", "sell", 1, 1000)
-    other_market = world.order("bob", "buy", 1, 990, market="ETH")
-    other_account = world.order("ann", "buy", 1, 980)
-    world.exchange.cancel_all("bob", "BTC")
-    canceled = world.now("bob", partly)
-    assert (canceled.close_reason, canceled.filled_size) == (CloseReason.USER_CANCELED, D(1))
-    assert world.now("bob", other_market).state is OrderState.OPEN
-    assert world.now("ann", other_account).state is OrderState.OPEN
-
-
-@pytest.mark.parametrize(
-    ("change", "reason"),
-    [
-        ({}, RefusalReason.INVALID_REQUEST),
-        ({"price": D("1000.3")}, RefusalReason.PRICE_OFF_TICK),
-        ({"size": D("0.9")}, RefusalReason.INVALID_SIZE),
-        ({"size": D("1.0001")}, RefusalReason.SIZE_OFF_STEP),
-        ({"trigger_price": D(900)}, RefusalReason.INVALID_REQUEST),
-    ],
-)
-def test_malformed_amendments_are_refused_at_once(change, reason):
-    """1 of 2 is filled; the order stays as it was."""
-    world = World()
-    order = world.order("bob", "buy", 2, 1000)
-    world.order("ann", "sell", 1, 1000)
-    before = world.now("bob", order)
-    with pytest.raises(RequestRefusedError) as caught:
-        world.exchange.amend("bob", order.id, **change)
-    assert caught.value.reason is reason
-    assert world.now("bob", order) == before
-
-
-def test_amending_what_is_over_or_unknown_is_refused():
-    """Each with its own reason."""
-    world = World()
-    order = world.order("bob", "buy", 1, 1000)
-    world.exchange.cancel("bob", order.id)
-    for order_id, reason in ((order.id, RefusalReason.ORDER_CLOSED), ("7", RefusalReason.UNKNOWN_ORDER)):
-        with pytest.raises(RequestRefusedError) as caught:
-            world.exchange.amend("bob", order_id, price=D(990))
-        assert caught.value.reason is reason
-
-
-def test_an_amendment_beyond_the_margin_leaves_the_order_alone():
-    """It is refused late, tells so, and the order keeps its place, price and size."""
-    world = World(BTC, ann=10**6, bob=1000)
-    order = world.order("bob", "buy", 5, 1000)
-    result = world.exchange.amend("bob", order.id, size=D(50))
-    assert result.refused is CloseReason.NOT_ENOUGH_MARGIN
-    told = world.said(OrderEvent)[-1]
-    assert (told.cause, told.refused) == (OrderCause.AMEND_REFUSED, CloseReason.NOT_ENOUGH_MARGIN)
-    assert world.now("bob", order).size == 5
-    world.exchange.check_invariants()
-
-
-def test_figures_of_a_filled_order_add_up():
-    """1 at 1000 and 2 at 1003: average 1002, remaining 1; times and sequence grow."""
-    world = World()
-    world.order("ann", "sell", 1, 1000)
-    world.order("ann", "sell", 2, 1003)
-    order = world.order("bob", "buy", 4, 1003)
-    assert (order.average_price, order.filled_size, order.remaining_size) == (D(1002), D(3), D(1))
-    sequences = [event.order.sequence for event in world.said(OrderEvent) if event.order.id == order.id]
-    assert sequences == sorted(set(sequences))
-    assert len(sequences) == 3
-    remaining = [fill.remaining_size for fill in world.exchange.fills("bob", order_id=order.id)]
-    assert remaining == [D(3), D(1)]
-
-
-def test_a_trade_is_told_completely_and_in_order():
-    """Tape, then each side's fill, balance, position and account, then both orders, then the book."""
-    world = World()
-    world.order("ann", "sell", 1, 1000)
-    world.events.clear()
-    world.order("bob", "buy", 1, 1000)
-    half = [FillEvent, BalanceEvent, PositionEvent, AccountEvent]
-    assert [type(event) for event in world.events] == [
-        OrderEvent,
-        TradeEvent,
-        *half,
-        *half,
-        OrderEvent,
-        OrderEvent,
-        BookEvent,
-        BboEvent,
-    ]
-    numbers = [event.number for event in world.events]
-    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
-
-
-def test_a_fill_names_the_book_after_it_and_the_index():
-    """Its book number is that of the change which tells of it; the index price is not the mark."""
-    world = World()
-    world.exchange.set_price("BTC", index=D(998), mark=D(1001))
-    world.order("ann", "sell", 1, 1000)
-    world.order("bob", "buy", 1, 1000)
-    for fill in (*world.exchange.fills("ann"), *world.exchange.fills("bob")):
-        assert fill.book_sequence == world.said(BookEvent)[-1].sequence == 2
-        assert fill.index_price == 998
-
-
-def test_book_events_rebuild_the_book():
-    """Applying every change in order gives the book, and numbers follow each other by one."""
-    world = World(BTC, ann=10**7, bob=10**7)
-    orders = [
-        world.order("ann", side, 1 + i, 1000 + 5 * i if side == "sell" else 995 - 5 * i)
-        for i in range(5)
-        for side in ("buy", "sell")
-    ]
-    world.order("bob", "buy", 4, 1010)
-    world.exchange.cancel("ann", orders[0].id)
-    world.exchange.amend("ann", orders[4].id, size=D(1))
-    levels: dict[tuple[Side, Decimal], Decimal] = {}
-    sequences = []
-    for event in world.said(BookEvent):
-        sequences.append(event.sequence)
-        for change in event.changes:
-            key = (change.side, change.price)
-            assert change.existed == (key in levels)
-            if change.size:
-                levels[key] = change.size
-            else:
-                del levels[key]
-    assert sequences == list(range(1, len(sequences) + 1))
-    book = world.exchange.book("BTC")
-    assert levels == {
-        **{(Side.BUY, level.price): level.size for level in book.bids},
-        **{(Side.SELL, level.price): level.size for level in book.asks},
-    }
-    assert book.sequence == sequences[-1]
-
-
-def test_a_subscriber_that_left_hears_no_more():
-    """Ending a subscription twice is harmless."""
-    world, heard = World(), []
-    end = world.exchange.subscribe(heard.append)
-    world.order("bob", "buy", 1, 990)
-    count = len(heard)
-    assert count
-    end()
-    end()
-    world.order("bob", "buy", 1, 991)
-    assert len(heard) == count
-
-
-def test_copies_do_not_change():
-    """What was handed out stays as it was when the order moves on."""
-    world = World()
-    order = world.order("bob", "buy", 1, 990)
-    opened = next(event for event in world.said(OrderEvent) if event.cause is OrderCause.OPENED)
-    world.exchange.cancel("bob", order.id)
-    assert (order.state, opened.order.state) == (OrderState.OPEN, OrderState.OPEN)
-
-
-def test_listings_keep_to_their_window():
-    """Both ends of the window belong to it; everything comes oldest first."""
-    world = World(BTC, ann=10**6, bob=10**6)
-    times = []
-    for step in range(4):
-        times.append(world.clock.now_ms())
-        world.order("ann", "sell", 1, 1000 + step)
-        world.order("bob", "buy", 1, 1000 + step)
-        world.clock.advance(timedelta(seconds=1))
-    for listing in (world.exchange.orders, world.exchange.fills, world.exchange.ledger_entries):
-        found = [record.created_at_ms for record in listing("bob", since_ms=times[1], until_ms=times[2])]
-        assert found == [times[1], times[2]]
-    assert len(world.exchange.trades("BTC", since_ms=times[3])) == 1
-    assert len(world.exchange.trades("BTC", until_ms=times[0])) == 1
-
-
-def test_ids_and_events_follow_from_the_seed():
-    """The same calls give the same events to the last id; another seed gives other ids."""
-
-    def story(seed: int) -> list[Event]:
-        world = World(seed=seed)
-        world.order("ann", "sell", 2, 1000)
-        world.clock.advance(timedelta(minutes=3))
-        world.order("bob", "buy", 1, 1000)
-        world.exchange.cancel_all("ann")
-        return world.events
-
-    assert story(3) == story(3)
-    assert story(3) != story(4)
-
-
-def test_ids_grow_with_holes_and_do_not_fit_a_float():
-    """A client that reads them as numbers of 53 bits, or counts on +1, meets its mistake here."""
-    world = World()
-    ids = [int(world.order("bob", "buy", 1, 990 + step).id) for step in range(5)]
-    assert ids == sorted(set(ids))
-    assert all(number > 2**53 for number in ids)
-    assert any(later - earlier > 1 for earlier, later in pairwise(ids))
 
 
 def test_markets_that_can_not_be_exact_are_refused():

@@ -10,15 +10,7 @@ from typing import Any
 import pytest
 
 from perpkit.core.errors import InvalidOrderError, PerpkitError, RejectReason
-from perpkit.core.models import (
-    Order,
-    OrderStatus,
-    OrderType,
-    PriceKind,
-    SelfTradePrevention,
-    Side,
-    TimeInForce,
-)
+from perpkit.core.models import Order, OrderStatus, OrderType, PriceKind, SelfTradePrevention, Side, TimeInForce
 from perpkit.core.quantize import plain
 from perpkit.core.venue import Venue
 from perpkit.sim.orders import CloseReason, OrderState

@@ -191,6 +191,13 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
+def unused_port() -> int:
+    """Return a port of this machine where nobody listens."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
 def other_tasks() -> set[asyncio.Task[object]]:
     """The tasks of this loop but for the running one."""
     return asyncio.all_tasks() - {asyncio.current_task()}  # type: ignore[arg-type]

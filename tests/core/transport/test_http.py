@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import gzip
-import random
 import socket
 import ssl
 from datetime import UTC, datetime, timedelta
@@ -21,62 +19,23 @@ from perpkit.core.errors import (
     ConnectError,
     ConnectionLostError,
     DecodeError,
-    LocalRateLimitError,
-    NotSentError,
     PerpkitError,
     RequestTimeoutError,
 )
-from perpkit.core.transport.http import (
-    HttpClient,
-    HttpReply,
-    HttpTimeouts,
-    Progress,
-    classify_gateway_failure,
-    parse_retry_after,
-    segment,
-)
-from perpkit.core.transport.ratelimit import Quota, RateLimiterRegistry
-from perpkit.core.transport.recorder import ReplyRecord, RequestRecord
-from perpkit.core.transport.redact import Redactor
-from perpkit.core.transport.retry import ONCE, Effect, RetryPolicy
+from perpkit.core.transport.http import HttpClient, HttpReply, HttpTimeouts, Progress, classify_gateway_failure, segment
+from perpkit.core.transport.retry import Effect
+from tests.core.transport.requests import client, command, read
 from tests.core.transport.servers import (
     DATA,
-    JumpingClock,
     ManualClock,
     Peer,
     answer,
     hang,
-    other_tasks,
     raw_server,
     self_signed,
+    unused_port,
     web_server,
 )
-from tests.waiting import until
-
-QUICK = HttpTimeouts(total=timedelta(seconds=5), connect=timedelta(seconds=2), read=timedelta(milliseconds=100))
-
-
-def client(url: str, **kwargs) -> HttpClient:
-    kwargs.setdefault("timeouts", QUICK)
-    kwargs.setdefault("clock", JumpingClock())
-    return HttpClient(url, venue="venue", **kwargs)
-
-
-async def command(http: HttpClient, method: str = "POST", **kwargs) -> HttpReply:
-    kwargs.setdefault("body", b"{}")
-    return await http.request(
-        method, "/orders", operation="place_order", effect=Effect.COMMAND, client_order_id="c1", **kwargs
-    )
-
-
-async def read(http: HttpClient, **kwargs) -> HttpReply:
-    return await http.request("GET", "/account", operation="GET /account", effect=Effect.READ, **kwargs)
-
-
-def unused_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
 
 
 async def test_a_request_goes_out_as_given_and_the_answer_comes_back_whole() -> None:
@@ -380,62 +339,6 @@ async def test_a_body_broken_in_its_encoding_can_not_be_read() -> None:
             await command(http)
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
-async def test_a_command_on_a_dead_pooled_connection_is_never_sent_twice(method: str) -> None:
-    """
-    The library repeats PUT and DELETE by itself on a kept connection that breaks; a venue would act twice. The server
-    answers the first request, and closes on reading the second.
-    """
-
-    async def once(peer: Peer) -> None:
-        await peer.read_request()
-        await peer.write(answer(b"{}"))
-        await peer.read_request()
-
-    async with raw_server(once) as server, client(server.url) as http:
-        await command(http, method)
-        with pytest.raises(ConnectionLostError):
-            await command(http, method)
-        assert len(server.requests) == 2
-        assert server.connections == 1
-
-
-async def test_a_read_on_a_dead_pooled_connection_is_repeated_by_policy_only() -> None:
-    """Reads are repeated where it can be seen and counted."""
-
-    async def once(peer: Peer) -> None:
-        await peer.read_request()
-        await peer.write(answer(b"{}"))
-        await peer.read_request()
-
-    async with raw_server(once) as server, client(server.url) as http:
-        await read(http)
-        with pytest.raises(ConnectionLostError):
-            await read(http, retry=ONCE)
-        assert len(server.requests) == 2
-        await read(http)
-        assert len(server.requests) == 3
-
-
-async def test_a_connection_is_kept_and_warm() -> None:
-    """The first order does not pay for connecting, and small frames are not held back (TCP_NODELAY)."""
-
-    async def serve(peer: Peer) -> None:
-        while True:
-            await peer.read_request()
-            await peer.write(answer(b"{}", b"404 Not Found"))
-
-    async with raw_server(serve) as server, client(server.url) as http:
-        await http.warm_up("/")
-        for _ in range(3):
-            await command(http)
-        assert server.connections == 1
-        assert http._session is not None
-        (kept,) = http._session.connector._conns.values()
-        sock = kept[0][0].transport.get_extra_info("socket")
-        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
-
-
 @pytest.mark.parametrize(("is_sent", "error"), [(False, ConnectError), (True, ConnectionLostError)])
 async def test_what_the_library_asserts_is_a_broken_connection(
     monkeypatch: pytest.MonkeyPatch, is_sent: bool, error: type[PerpkitError]
@@ -455,92 +358,6 @@ async def test_what_the_library_asserts_is_a_broken_connection(
     async with raw_server(serve) as server, client(server.url) as http:
         with pytest.raises(error, match="AssertionError"):
             await command(http)
-
-
-async def test_a_read_is_tried_again_and_the_last_answer_returned() -> None:
-    """5xx and 429 are waited out within the policy; what stays is the caller's to map."""
-    statuses = [b"503 Busy", b"429 Many", b"200 OK"]
-
-    async def serve(peer: Peer) -> None:
-        while True:
-            await peer.read_request()
-            await peer.write(answer(b"{}", statuses[min(len(server.requests), 3) - 1]))
-
-    async with raw_server(serve) as server, client(server.url, rng=random.Random(1)) as http:
-        assert (await read(http)).status == 200
-        assert len(server.requests) == 3
-        server.requests.clear()
-        assert (await read(http, retry=RetryPolicy(attempts=2))).status == 429
-        assert len(server.requests) == 2
-
-
-async def test_a_command_is_not_tried_again_on_any_status() -> None:
-    """503 after an order may mean that it was taken."""
-
-    async def serve(peer: Peer) -> None:
-        while True:
-            await peer.read_request()
-            await peer.write(answer(b"{}", b"503 Busy"))
-
-    async with raw_server(serve) as server, client(server.url) as http:
-        assert (await command(http)).status == 503
-        assert len(server.requests) == 1
-        with pytest.raises(ValueError, match="a command is never repeated"):
-            await command(http, retry=RetryPolicy())
-        assert len(server.requests) == 1
-
-
-async def test_retry_after_is_honoured_by_everybody_on_the_quota() -> None:
-    """A 429 shuts the quota for as long as the venue asks: another client's request is refused before sending."""
-    clock = JumpingClock()
-    registry = RateLimiterRegistry(clock)
-    quotas = [Quota("orders", ((100, timedelta(seconds=1)),)), Quota("reads", ((100, timedelta(seconds=1)),))]
-
-    async def serve(peer: Peer) -> None:
-        while True:
-            await peer.read_request()
-            await peer.write(answer(b"{}", b"429 Many", b"Retry-After: 30"))
-
-    async with (
-        raw_server(serve) as server,
-        client(server.url, clock=clock, limiter=registry.limiter("h", quotas)) as one,
-        client(server.url, clock=clock, limiter=registry.limiter("h", quotas)) as other,
-    ):
-        reply = await command(one, quotas={"orders": 1})
-        assert (reply.status, reply.retry_after) == (429, timedelta(seconds=30))
-        with pytest.raises(LocalRateLimitError) as caught:
-            await command(other, quotas={"orders": 1})
-        assert (caught.value.venue, caught.value.client_order_id) == ("venue", "c1")
-        assert caught.value.retry_after == timedelta(seconds=30)
-        assert len(server.requests) == 1
-        await command(other, quotas={"reads": 1})
-        assert len(server.requests) == 2
-
-
-async def test_a_request_that_may_not_wait_does_not() -> None:
-    """A bound of zero is a bound, not a missing one."""
-    clock = JumpingClock()
-    limit = RateLimiterRegistry(clock).limiter("h", [Quota("q", ((1, timedelta(seconds=1)),))])
-    await limit.acquire({"q": 1})
-    async with client("https://venue.invalid", clock=clock, limiter=limit) as http:
-        with pytest.raises(LocalRateLimitError):
-            await command(http, quotas={"q": 1}, max_wait=timedelta(0))
-    assert clock.monotonic() == 1000
-
-
-async def test_a_429_without_a_word_on_how_long_pauses_a_second() -> None:
-    """The next one waits rather than knocking again at once."""
-    clock = JumpingClock()
-    limit = RateLimiterRegistry(clock).limiter("h", [Quota("q", ((100, timedelta(seconds=1)),))])
-
-    async def serve(peer: Peer) -> None:
-        while True:
-            await peer.read_request()
-            await peer.write(answer(b"", b"429 Many"))
-
-    async with raw_server(serve) as server, client(server.url, clock=clock, limiter=limit) as http:
-        await command(http, quotas={"q": 1})
-        assert limit.usage()["q"].blocked_for == timedelta(seconds=1)
 
 
 @pytest.mark.parametrize("path", ["orders", "//evil.example/x", "/a?b=1", "/a#b", "/a b", "/a\r\nX: y", "/a\\b", ""])
@@ -582,176 +399,6 @@ async def test_a_header_with_a_line_break_is_refused_without_showing_it() -> Non
     assert "secret-key" not in str(caught.value)
     with pytest.raises(ConfigError):
         HttpClient("https://h", venue="v", default_headers={"X-Key": "a\r\nb"})
-
-
-async def test_a_client_that_is_not_open_sends_nothing() -> None:
-    """Before opening and after closing; closing twice is harmless."""
-    http = client("https://venue.invalid")
-    with pytest.raises(NotSentError, match="not open"):
-        await command(http)
-    async with http:
-        await http.close()
-        with pytest.raises(NotSentError, match="not open"):
-            await command(http)
-
-
-async def test_a_client_closed_under_a_request_ends_it_with_our_error() -> None:
-    """Closing while a request waits for its answer leaves no stray exception."""
-
-    async def mute(peer: Peer) -> None:
-        await peer.read_request()
-        await hang(peer)
-
-    async with raw_server(mute) as server, client(server.url, timeouts=HttpTimeouts()) as http:
-        task = asyncio.create_task(command(http))
-        await until(lambda: bool(server.requests))
-        await http.close()
-        with pytest.raises(ConnectionLostError):
-            await task
-
-
-@pytest.mark.parametrize("steps", range(0, 30, 2))
-async def test_cancelling_at_any_moment_leaves_nothing_open(steps: int) -> None:
-    """After so many turns of the loop: no task, no connection in use, and the client still works."""
-
-    async def serve(peer: Peer) -> None:
-        while True:
-            await peer.read_request()
-            await peer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{")
-            await asyncio.sleep(0)
-            await peer.write(b"}")
-
-    clock = JumpingClock()
-    limit = RateLimiterRegistry(clock).limiter("h", [Quota("q", ((1000, timedelta(seconds=1)),))])
-    async with raw_server(serve) as server, client(server.url, clock=clock, limiter=limit) as http:
-        progress = Progress()
-        task = asyncio.create_task(command(http, quotas={"q": 1}, progress=progress))
-        for _ in range(steps):
-            await asyncio.sleep(0)
-        task.cancel()
-        try:
-            await task
-        except asyncio.CancelledError:
-            await until(lambda: not server.requests or progress.sent)
-        assert http._session is not None
-        assert not http._session.connector._acquired
-        assert (await command(http, quotas={"q": 1})).body == b"{}"
-        mine = {task for task in other_tasks() if "serve" not in repr(task)}
-        assert not mine
-    gc.collect()
-
-
-async def test_a_cancelled_caller_can_tell_whether_the_order_left() -> None:
-    """Progress says so, because the cancellation itself can't."""
-
-    async def mute(peer: Peer) -> None:
-        await peer.read_request()
-        await hang(peer)
-
-    progress = Progress()
-    async with raw_server(mute) as server, client(server.url, timeouts=HttpTimeouts()) as http:
-        task = asyncio.create_task(command(http, progress=progress))
-        await until(lambda: bool(server.requests))
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-    assert progress.sent
-    assert progress.sent_at is not None
-
-
-async def test_a_second_attempt_that_finds_no_connection_is_not_taken_for_sent() -> None:
-    """Each attempt is judged by itself; the progress remembers that something left."""
-
-    async def serve(peer: Peer) -> None:
-        await peer.read_request()
-        http._base = f"http://127.0.0.1:{unused_port()}"
-
-    progress = Progress()
-    async with raw_server(serve) as server, client(server.url) as http:
-        with pytest.raises(ConnectError, match="nothing was sent"):
-            await read(http, retry=RetryPolicy(attempts=2), progress=progress)
-    assert len(server.requests) == 1
-    assert progress.sent
-
-
-async def test_recorders_see_each_attempt_without_secrets() -> None:
-    """Request and answer, or request and error, in order; the plain text goes to the venue only."""
-    redactor = Redactor()
-    redactor.add("key-0123456789")
-
-    async def serve(peer: Peer) -> None:
-        while True:
-            await peer.read_request()
-            if len(server.requests) == 1:
-                return
-            await peer.write(answer(b'{"jwt_token":"abc","echo":"key-0123456789"}'))
-
-    records = []
-    async with raw_server(serve) as server, client(server.url, redactor=redactor) as http:
-        http.add_recorder(records.append)
-        await http.request(
-            "POST",
-            "/auth",
-            operation="sign in",
-            effect=Effect.IDEMPOTENT,
-            params={"k": "key-0123456789", "market": "BTC"},
-            headers={"Authorization": "Bearer t", "X-Note": "key-0123456789"},
-            body=b'{"private_key":"zzz","size":"1"}',
-        )
-        assert b'"private_key":"zzz"' in server.requests[1]
-        assert b"k=key-0123456789" in server.requests[1]
-    assert [type(record) for record in records] == [RequestRecord, ReplyRecord, RequestRecord, ReplyRecord]
-    first, lost, second, reply = records
-    assert (first.attempt, second.attempt) == (1, 2)
-    assert (first.method, first.path, first.operation) == ("POST", "/auth", "sign in")
-    assert first.params == (("k", "***"), ("market", "BTC"))
-    assert {"Authorization": "***", "X-Note": "***", "Content-Type": "application/json"}.items() <= dict(
-        first.headers
-    ).items()
-    assert first.body == b'{"private_key":"***","size":"1"}'
-    assert (lost.error, lost.status) == ("ConnectionLostError", None)
-    assert (reply.status, reply.body) == (200, b'{"jwt_token":"***","echo":"***"}')
-    assert reply.request is second
-    assert "key-0123456789" not in repr(records)
-
-
-async def test_a_recorder_may_stop_a_request_but_never_lose_an_answer(caplog: pytest.LogCaptureFixture) -> None:
-    """Raising before the request keeps it from being sent; raising on the answer is logged."""
-
-    async def serve(peer: Peer) -> None:
-        while True:
-            await peer.read_request()
-            await peer.write(answer(b"{}"))
-
-    async with raw_server(serve) as server, client(server.url) as http:
-
-        def on_answer(record: object) -> None:
-            if not isinstance(record, RequestRecord):
-                raise ZeroDivisionError("watcher is broken")
-
-        http.add_recorder(on_answer)
-        assert (await command(http)).status == 200
-        assert "a recorder failed on an answer" in caplog.text
-
-        def on_request(record: object) -> None:
-            raise PermissionError("not in this test")
-
-        http.add_recorder(on_request)
-        with pytest.raises(PermissionError):
-            await command(http)
-        assert len(server.requests) == 1
-
-
-@pytest.mark.parametrize(
-    ("value", "seconds"),
-    [("30", 30), (" 5 ", 5), ("0", 0), (None, None), ("soon", None), ("-1", None), ("1.5", None), ("²", None),
-     ("Thu, 01 Jan 2026 00:01:00 GMT", 60),
-     ("Thu, 01 Jan 2026 00:01:00 -0000", 60), ("Wed, 31 Dec 2025 00:00:00 GMT", 0), ("9" * 400, 86_400)],
-)  # fmt: skip
-def test_retry_after_is_read_in_seconds_or_as_a_date(value: str | None, seconds: int | None) -> None:
-    """RFC 9110, 10.2.3; what can't be read counts as absent, and nobody waits for more than a day."""
-    expected = None if seconds is None else timedelta(seconds=seconds)
-    assert parse_retry_after(value, datetime(2026, 1, 1, tzinfo=UTC)) == expected
 
 
 @pytest.mark.parametrize(
