@@ -78,6 +78,15 @@ def example(name, type_, **changes):
 
 
 @pytest.fixture
+async def stub():
+    """A Lighter that says what it is told to."""
+    from tests.adapters.lighter.stub import StubVenue
+
+    async with StubVenue() as stub:
+        yield stub
+
+
+@pytest.fixture
 def market():
     """ETH-USDC-PERP, the venue's market 0, with a tick of 0.01 and a step of 0.0001."""
     return make_market()

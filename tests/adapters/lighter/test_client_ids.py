@@ -21,7 +21,6 @@ from perpkit.adapters.lighter.client_ids import ClientIds
 from perpkit.core.errors import ConfigError, InvalidOrderError, NotSentError, OrderNotFoundError
 from perpkit.core.models import OrderIntent, OrderRef, Side
 from tests.adapters.lighter.conftest import EXAMPLES
-from tests.adapters.lighter.stub import StubVenue
 
 ETH = "ETH-USDC-PERP@lighter"
 ORDER = EXAMPLES["rest"]["Orders"]["orders"][0]
@@ -34,12 +33,6 @@ ONE, OTHER = "hbot-70173850472843", "hbot-15743113695600"
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "lighter-ids.jsonl"
-
-
-@pytest.fixture
-async def stub():
-    async with StubVenue() as stub:
-        yield stub
 
 
 @pytest.fixture

@@ -1,68 +1,23 @@
-"""Order commands against a stub: what is sent, what is known afterwards, and what happens to the nonces."""
+"""Placing, batches, amending, and the fate of an order that became none."""
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 
 import pytest
 
-from perpkit.core.clock import SystemClock
 from perpkit.core.errors import (
-    AuthError,
-    ConfigError,
-    ConnectError,
     CredentialsError,
     InvalidOrderError,
-    InvalidRequestError,
-    LocalRateLimitError,
-    NotSentError,
     OrderNotFoundError,
     OrderRejectedError,
     OutcomeUnknownError,
     RateLimitError,
     RejectReason,
 )
-from perpkit.core.models import (
-    CancelStatus,
-    MarginMode,
-    Order,
-    OrderIntent,
-    OrderRef,
-    OrderStatus,
-    OrderType,
-    Side,
-    TimeInForce,
-)
-from tests.adapters.lighter.conftest import EXAMPLES
-from tests.adapters.lighter.stub import ACCOUNT, KEY, Says, StubVenue, hash_of, no
-
-D = Decimal
-REST = EXAMPLES["rest"]
-ETH = "ETH-USDC-PERP@lighter"
-ORDER = REST["Orders"]["orders"][0]
-
-
-@pytest.fixture
-async def stub():
-    async with StubVenue() as stub:
-        yield stub
-
-
-def intent(**changes):
-    fields = {"market_id": ETH, "side": Side.BUY, "size": D("0.1"), "price": D(4000)}
-    return OrderIntent(**{**fields, **changes})
-
-
-def nonces(stub):
-    return [each.tx["Nonce"] for each in stub.sent]
-
-
-def fate(**changes):
-    """What ``GET /tx`` says of any transaction."""
-    return lambda asked: Says({"code": 200, "hash": asked.query["value"], "type": 14, "status": 2, **changes})
-
+from perpkit.core.models import Order, OrderStatus, OrderType, Side, TimeInForce
+from tests.adapters.lighter.orders import ETH, REST, D, fate, intent, nonces
+from tests.adapters.lighter.stub import ACCOUNT, Says, no
 
 # Placing
 
@@ -172,155 +127,6 @@ async def test_a_rate_limit_refuses_before_anything_is_done(stub, answer):
             await venue.place_order(intent())
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        Says(drop=True),
-        Says("<html>bad gateway</html>", 502),
-        Says({"code": 29500, "message": "internal server error"}, 500),
-        Says({"code": 29501, "message": "process timeout"}, 400),
-        Says({"code": 200, "tx_hash": "ab" * 40}),
-        Says("not json at all", 200),
-        Says({"code": 200}),
-    ],
-)
-async def test_what_proves_nothing_is_an_unknown_outcome_and_the_nonce_is_read_again(stub, answer):
-    """It may have been taken: the next order must not be one off, whichever way it went."""
-    stub.say("POST /api/v1/sendTx", answer, stub.take)
-    async with stub.open() as venue:
-        with pytest.raises(OutcomeUnknownError) as caught:
-            await venue.place_order(intent(client_order_id="5"))
-        stub.nonces[4] = 8  # it had been taken
-        await venue.place_order(intent())
-    assert caught.value.client_order_id == "5"
-    assert nonces(stub) == [7, 8]
-
-
-async def test_a_time_out_is_an_unknown_outcome(stub):
-    """The same, after the user's own bound."""
-    stub.say("POST /api/v1/sendTx", Says(hang=True), stub.take)
-    async with stub.open(request_timeout=0.2) as venue:
-        with pytest.raises(OutcomeUnknownError):
-            await venue.place_order(intent())
-        await venue.place_order(intent())
-    assert len(stub.requests("GET /api/v1/nextNonce")) == 2
-
-
-async def test_a_canceled_send_reads_the_nonce_again(stub):
-    """Its outcome is as unknown as any."""
-    stub.say("POST /api/v1/sendTx", Says(hang=True), stub.take)
-    async with stub.open() as venue:
-        task = asyncio.ensure_future(venue.place_order(intent()))
-        await stub.came.wait()
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        stub.nonces[4] = 8
-        await venue.place_order(intent())
-    assert nonces(stub) == [7, 8]
-
-
-class Pauses(SystemClock):
-    """The machine's clock, on which nobody waits."""
-
-    def __init__(self):
-        self.made = []
-
-    async def sleep(self, seconds):
-        self.made.append(seconds)
-
-
-async def test_a_nonce_found_wrong_is_read_again_and_the_order_signed_anew(stub):
-    """Refused for its nonce, it was certainly not taken: the same order, under the same id, at once."""
-    clock = Pauses()
-    async with stub.open(clock=clock) as venue:
-        await venue.place_order(intent())
-        stub.nonces[4] = 7  # the sequencer did not count the first one
-        await venue.place_order(intent(client_order_id="5"))
-        stub.nonces[4] = 20  # and here somebody else used the key
-        await venue.place_order(intent())
-    assert nonces(stub) == [7, 8, 7, 8, 20]
-    assert not clock.made
-    assert [each.tx["ClientOrderIndex"] for each in stub.sent][1:3] == [5, 5]
-
-
-async def test_a_nonce_that_stays_wrong_is_given_up_with_a_reason(stub):
-    """Where the venue hands out again what it refuses, it may lag: there is a pause, and a bound. Nothing was taken."""
-    clock = Pauses()
-    stub.say("POST /api/v1/sendTx", no(21104, "invalid nonce"))
-    async with stub.open(clock=clock) as venue:
-        with pytest.raises(OrderRejectedError, match="an API key of its own"):
-            await venue.place_order(intent())
-    assert len(stub.sent) == 3
-    assert len(clock.made) == 2
-
-
-async def test_a_nonce_that_can_not_be_read_sends_nothing(stub):
-    """Safe to repeat, and it says so."""
-    stub.say("GET /api/v1/nextNonce", Says("<html>", 502))
-    async with stub.open() as venue:
-        with pytest.raises(NotSentError, match="the nonce could not be read"):
-            await venue.place_order(intent())
-    assert not stub.sent
-
-
-async def test_where_nobody_listens_nothing_was_sent(stub):
-    """No connection, so nothing can have taken effect."""
-    async with stub.open() as venue:
-        await venue.fetch_markets()
-        await stub.__aexit__()
-        with pytest.raises(NotSentError) as caught:
-            await venue.place_order(intent())
-    assert isinstance(caught.value, ConnectError)
-
-
-@pytest.mark.parametrize("keys", [1, 3])
-async def test_many_orders_at_once_leave_no_gap(stub, keys):
-    """Each key's nonces count up by one, whatever is refused in between; several keys share the work."""
-    turn = iter(range(1000))
-
-    def moody(asked):
-        return no(21739) if next(turn) % 4 == 1 else stub.take(asked)
-
-    stub.say("POST /api/v1/sendTx", moody)
-    given = {4 + number: KEY for number in range(keys)}
-    async with stub.open(api_keys=given, account_index=ACCOUNT) as venue:
-        results = await asyncio.gather(*(venue.place_order(intent()) for _ in range(24)), return_exceptions=True)
-    taken = [each for each in results if isinstance(each, Order)]
-    assert len(taken) == 18
-    assert all(isinstance(each, Order | OrderRejectedError) for each in results)
-    assert {index: stub.nonces[index] - 7 for index in given} == {
-        index: sum(each.tx["ApiKeyIndex"] == index for each in stub.sent) - refused(stub, results, index)
-        for index in given
-    }
-    assert sum(stub.nonces[index] - 7 for index in given) == 18
-    assert all(stub.nonces[index] > 7 for index in given)
-
-
-def refused(stub, results, index):
-    """How many of a key's sends were not taken."""
-    sent = [each.tx for each in stub.sent if each.tx["ApiKeyIndex"] == index]
-    return len(sent) - len({each["Nonce"] for each in sent if each["Nonce"] < stub.nonces[index]})
-
-
-async def test_a_restart_goes_on_where_the_venue_is(stub):
-    """The counter is the venue's; nothing is kept here."""
-    for _ in range(2):
-        async with stub.open() as venue:
-            await venue.place_order(intent())
-            await venue.place_order(intent())
-    assert nonces(stub) == [7, 8, 9, 10]
-
-
-async def test_a_cancel_goes_through_the_key_that_sent_its_order(stub):
-    """Otherwise it could overtake it."""
-    async with stub.open(api_keys={4: KEY, 5: KEY}, account_index=ACCOUNT) as venue:
-        orders = [await venue.place_order(intent()) for _ in range(4)]
-        for order in (orders[0], orders[2], orders[3], orders[1]):
-            await venue.cancel_order(order)
-    assert [each.tx["ApiKeyIndex"] for each in stub.sent] == [4, 5, 4, 5, 4, 4, 5, 5]
-
-
 async def test_a_read_only_token_places_nothing(stub):
     """It can't sign; the error says what is needed."""
     token = f"ro:{ACCOUNT}:single:4000000000:{'ab' * 80}"
@@ -328,18 +134,6 @@ async def test_a_read_only_token_places_nothing(stub):
         with pytest.raises(CredentialsError, match="a read-only token can't sign"):
             await venue.place_order(intent())
     assert not stub.sent
-
-
-async def test_orders_leave_room_for_cancels(stub):
-    """On a standard account 54 of 60 transactions a minute may be orders; one more is not sent, a cancel still is."""
-    async with stub.open(tier="standard") as venue:
-        await venue.fetch_markets()
-        orders = await asyncio.gather(*(venue.place_order(intent()) for _ in range(60)), return_exceptions=True)
-        assert sum(isinstance(each, Order) for each in orders) == 54
-        assert sum(isinstance(each, LocalRateLimitError) for each in orders) == 6
-        result = await venue.cancel_order(OrderRef(market_id=ETH, client_order_id="5"))
-    assert result.status is CancelStatus.REQUESTED
-    assert len(stub.sent) == 55
 
 
 # Batches
@@ -377,117 +171,6 @@ async def test_a_batch_refused_for_one_of_its_orders_costs_the_others_nothing(st
     assert [type(each) for each in results] == [Order, OrderRejectedError, Order]
     assert [each.tx["ClientOrderIndex"] for each in stub.sent] == [1, 2, 3]
     assert nonces(stub) == [7, 8, 8]
-
-
-# Canceling
-
-
-@pytest.mark.parametrize(
-    ("names", "index"),
-    [
-        ({"client_order_id": "1001"}, 1001),
-        ({"venue_order_id": "281476977000123", "client_order_id": "1001"}, 281476977000123),
-    ],
-)
-async def test_a_cancel_is_requested_and_not_confirmed(stub, names, index):
-    """The order's own update confirms it."""
-    async with stub.open() as venue:
-        result = await venue.cancel_order(OrderRef(market_id=ETH, **names))
-    assert result.status is CancelStatus.REQUESTED
-    assert (stub.sent[0].form["tx_type"], stub.sent[0].tx["Index"]) == ("15", index)
-
-
-@pytest.mark.parametrize("code", [21600, 21700, 21709, 21715])
-async def test_a_cancel_of_what_is_gone_is_told_apart(stub, code):
-    """Which is no proof of what became of it."""
-    stub.say("POST /api/v1/sendTx", no(code))
-    async with stub.open() as venue:
-        with pytest.raises(OrderNotFoundError):
-            await venue.cancel_order(OrderRef(market_id=ETH, client_order_id="5"))
-
-
-async def test_several_cancels_are_a_batch_and_one_by_one_where_one_is_gone(stub):
-    """One that is gone must not keep the others standing."""
-    refs = [OrderRef(market_id=ETH, client_order_id=str(n)) for n in (1, 2, 3)]
-    async with stub.open() as venue:
-        results = await venue.cancel_orders(refs)
-        assert [each.status for each in results] == [CancelStatus.REQUESTED] * 3
-        stub.say("POST /api/v1/sendTxBatch", no(21709, "order is inactive"))
-        stub.say("POST /api/v1/sendTx", stub.take, no(21709, "order is inactive"), stub.take)
-        results = await venue.cancel_orders(refs)
-    assert [type(each).__name__ for each in results] == ["CancelResult", "OrderNotFoundError", "CancelResult"]
-
-
-@pytest.mark.parametrize(("market", "attributes"), [(None, None), (ETH, {"5": 0})])
-async def test_canceling_all_keeps_its_scope(stub, market, attributes):
-    """Market 0 is a market; without one it is the account."""
-    async with stub.open() as venue:
-        await venue.cancel_all_orders(market)
-    tx = stub.sent[0].tx
-    assert (stub.sent[0].form["tx_type"], tx["TimeInForce"], tx["Time"], tx["L2TxAttributes"]) == (
-        "16",
-        0,
-        0,
-        attributes,
-    )
-    assert stub.requests("GET /api/v1/tx")[0].query == {"by": "hash", "value": hash_of(stub.sent[0].form["tx_info"])}
-
-
-async def test_canceling_all_that_the_sequencer_refused_is_no_success(stub):
-    """200 was not the end of it."""
-    stub.say("GET /api/v1/tx", fate(status=0, event_info='{"ae":"account is in liquidation"}'))
-    async with stub.open() as venue:
-        with pytest.raises(OrderRejectedError, match="account is in liquidation"):
-            await venue.cancel_all_orders()
-
-
-async def test_a_fate_that_is_not_told_is_unknown(stub):
-    """Pending for as long as we look."""
-    stub.say("GET /api/v1/tx", no(21500, "transaction not found"), fate(status=1))
-    async with stub.open(settle_timeout=0.2) as venue:
-        with pytest.raises(OutcomeUnknownError, match="whether it was carried out"):
-            await venue.cancel_all_orders()
-
-
-# The dead man's switch
-
-
-async def test_the_switch_is_a_scheduled_cancel_of_all(stub):
-    """In milliseconds from now."""
-    async with stub.open() as venue:
-        before = datetime.now(UTC)
-        await venue.set_dead_man_switch(timedelta(minutes=10))
-    tx = stub.sent[0].tx
-    assert tx["TimeInForce"] == 1
-    assert -1 < tx["Time"] / 1000 - (before + timedelta(minutes=10)).timestamp() < 60
-
-
-async def test_setting_the_switch_anew_takes_the_old_one_off_first(stub):
-    """One at a time may stand: off, carried out, and only then on again."""
-    account = {**REST["DetailedAccounts"]["accounts"][0], "cancel_all_time": 1798999999000}
-    stub.say("GET /api/v1/account", {"code": 200, "accounts": [account]})
-    async with stub.open() as venue:
-        await venue.set_dead_man_switch(timedelta(minutes=10))
-        await venue.set_dead_man_switch(None)
-    assert [each.tx["TimeInForce"] for each in stub.sent] == [2, 1, 2]
-    paths = [each.path.rpartition("/")[2] for each in stub.asked]
-    assert paths[paths.index("sendTx") :][:3] == ["sendTx", "tx", "sendTx"]
-
-
-async def test_switching_off_what_is_not_on_sends_nothing(stub):
-    """The account says that none stands."""
-    async with stub.open() as venue:
-        await venue.set_dead_man_switch(None)
-    assert not stub.sent
-
-
-@pytest.mark.parametrize("after", [timedelta(minutes=4), timedelta(days=16)])
-async def test_a_switch_outside_the_venues_window_is_refused_here(stub, after):
-    """5 minutes to 15 days."""
-    async with stub.open() as venue:
-        with pytest.raises(ConfigError, match="5 minutes to 15 days"):
-            await venue.set_dead_man_switch(after)
-    assert not stub.sent
 
 
 # Amending
@@ -565,62 +248,3 @@ async def test_a_second_order_of_one_id_never_ends_the_first(stub):
         sent = await venue.place_order(intent(client_order_id="1001"))
         with pytest.raises(OrderNotFoundError):
             await venue.fetch_order(sent.ref)
-
-
-# Leverage
-
-
-async def test_a_leverage_is_set_and_read_back(stub):
-    """The fraction is signed; what the venue then says is returned, and the mode kept."""
-    row = REST["DetailedAccounts"]["accounts"][0]
-
-    def account(asked):
-        percent = "14.28" if stub.sent else "5.00"
-        position = {**row["positions"][0], "initial_margin_fraction": percent}
-        return Says({"code": 200, "accounts": [{**row, "positions": [position]}]})
-
-    stub.say("GET /api/v1/account", account)
-    async with stub.open() as venue:
-        setting = await venue.set_leverage(ETH, D(7))
-    tx = stub.sent[0].tx
-    assert (stub.sent[0].form["tx_type"], tx["InitialMarginFraction"], tx["MarginMode"]) == ("20", 1428, 0)
-    assert (setting.leverage, setting.margin_mode) == (D(7), MarginMode.CROSS)
-
-
-async def test_a_margin_mode_that_can_not_change_now_says_what_to_do(stub):
-    """The venue wants the market empty."""
-    stub.say(
-        "POST /api/v1/sendTx", no(21132, "margin mode change on a market with position or open order is not allowed")
-    )
-    async with stub.open() as venue:
-        with pytest.raises(InvalidRequestError, match="close the position"):
-            await venue.set_margin_mode(ETH, MarginMode.ISOLATED)
-    assert (stub.sent[0].tx["MarginMode"], stub.sent[0].tx["InitialMarginFraction"]) == (1, 500)
-
-
-@pytest.mark.parametrize(("amount", "units", "direction"), [("25.5", 25_500_000, 1), (-3, 3_000_000, 0)])
-async def test_margin_moves_in_millionths_to_and_from_a_position(stub, amount, units, direction):
-    """Direction 1 adds, 0 takes away; it returns once the sequencer has done it."""
-    async with stub.open() as venue:
-        await venue.adjust_margin(ETH, amount)
-    tx = stub.sent[0].tx
-    assert stub.sent[0].form["tx_type"] == "29"
-    assert (tx["MarketIndex"], tx["USDCAmount"], tx["Direction"]) == (0, units, direction)
-    assert [each.path for each in stub.asked][-1] == "/api/v1/tx"
-
-
-@pytest.mark.parametrize("amount", [0, "0.0000001", "nan", 0.5])
-async def test_an_amount_that_can_not_be_moved_is_not_sent(stub, amount):
-    """Nothing, less than a millionth, no number, a float."""
-    async with stub.open() as venue:
-        with pytest.raises(InvalidOrderError, match="amount"):
-            await venue.adjust_margin(ETH, amount)
-    assert not stub.sent
-
-
-async def test_a_key_that_was_replaced_elsewhere_is_named(stub):
-    """21108 on the next transaction."""
-    stub.say("POST /api/v1/sendTx", no(21108, "invalid PublicKey,please run changePubKey"))
-    async with stub.open() as venue:
-        with pytest.raises(AuthError, match="another key by now"):
-            await venue.cancel_order(OrderRef(market_id=ETH, client_order_id="5"))

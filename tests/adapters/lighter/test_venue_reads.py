@@ -31,19 +31,13 @@ from perpkit.core.models import (
     VenueStatus,
 )
 from tests.adapters.lighter.conftest import EXAMPLES
-from tests.adapters.lighter.stub import ACCOUNT, KEY, Says, StubVenue, no
+from tests.adapters.lighter.stub import ACCOUNT, KEY, Says, no
 
 D = Decimal
 REST = EXAMPLES["rest"]
 ETH = "ETH-USDC-PERP"
 ADDRESS = "0x00000000000000000000000000000000000000aA"
 AT = datetime(2027, 1, 3, 18, tzinfo=UTC)
-
-
-@pytest.fixture
-async def stub():
-    async with StubVenue() as stub:
-        yield stub
 
 
 async def test_the_account_is_asked_for_by_index_and_never_by_address(stub):
