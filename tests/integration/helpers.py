@@ -20,6 +20,9 @@ BEST_BID, BEST_ASK = Decimal("99999.9"), Decimal("100000.1")
 SHORT = timedelta(seconds=1)
 """A bound for requests that will not be answered; a busy machine still answers what it answers inside it."""
 
+SIGN_IN = "POST /v1/auth*"
+"""Where a token is asked for, as faults and counters match it."""
+
 
 def intent(**changes: Any) -> OrderIntent:
     """A buy of 0.1 BTC, far enough below the book to rest there."""
