@@ -48,6 +48,22 @@ def make_terms(symbol="BTC-USD", **changes):
 
 
 @pytest.fixture
+async def stub():
+    """An Extended that says what it is told to."""
+    from tests.adapters.extended.stub import StubVenue
+
+    async with StubVenue() as server:
+        yield server
+
+
+@pytest.fixture
+async def venue(stub):
+    """The plugin, opened on the stub with a key that signs."""
+    async with stub.open() as opened:
+        yield opened
+
+
+@pytest.fixture
 def market():
     """BTC-USD with a tick of 1 and a step of 0.00001."""
     return make_market()

@@ -48,12 +48,6 @@ async def stub():
         yield server
 
 
-@pytest.fixture
-async def venue(stub):
-    async with stub.open() as opened:
-        yield opened
-
-
 def sent(stub):
     return [each.body for each in stub.requests("POST /user/order")]
 

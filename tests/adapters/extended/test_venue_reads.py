@@ -22,7 +22,7 @@ from perpkit.core.errors import (
 )
 from perpkit.core.models import FundingKind, PriceKind
 from tests.adapters.extended.conftest import VECTORS
-from tests.adapters.extended.stub import ACCOUNT, API_KEY, DOMAIN, MARKET_ROW, Says, StubVenue, no, ok
+from tests.adapters.extended.stub import ACCOUNT, API_KEY, DOMAIN, MARKET_ROW, Says, no, ok
 from tests.adapters.extended.test_decode import BALANCE, order_row
 
 T0 = datetime(2026, 9, 1, tzinfo=UTC)
@@ -64,18 +64,6 @@ def pages(rows, size, key="id"):
         return ok(page, pagination={"cursor": page[-1][key] if page else None, "count": len(page)})
 
     return answer
-
-
-@pytest.fixture
-async def stub():
-    async with StubVenue() as server:
-        yield server
-
-
-@pytest.fixture
-async def venue(stub):
-    async with stub.open() as opened:
-        yield opened
 
 
 # Markets

@@ -33,6 +33,22 @@ def make_market(symbol="BTC-USD-PERP", **changes):
 
 
 @pytest.fixture
+async def stub():
+    """A Paradex that says what it is told to."""
+    from tests.adapters.paradex.stub import StubVenue
+
+    async with StubVenue() as server:
+        yield server
+
+
+@pytest.fixture
+async def venue(stub):
+    """The plugin, opened on the stub with a key that signs."""
+    async with stub.open() as opened:
+        yield opened
+
+
+@pytest.fixture
 def market():
     """BTC-USD-PERP with a tick of 0.1 and a step of 0.001."""
     return make_market()

@@ -13,33 +13,14 @@ from hypothesis import strategies as st
 
 from perpkit.adapters.paradex import decode_account, encode, schema, wire
 from perpkit.core.errors import CapabilityError, InvalidOrderError
-from perpkit.core.models import (
-    Order,
-    OrderAmendment,
-    OrderIntent,
-    OrderStatus,
-    OrderType,
-    PriceKind,
-    SelfTradePrevention,
-    Side,
-    TimeInForce,
-)
+from perpkit.core.models import OrderIntent, OrderType, PriceKind, SelfTradePrevention, Side, TimeInForce
 from perpkit.core.transport import wire_json
-from tests.adapters.paradex.conftest import NOW, make_market
+from tests.adapters.paradex.conftest import NOW
+from tests.adapters.paradex.intents import MARKET, amended, body, intent, standing
 
-MARKET = make_market()
 CONTRACT = json.loads(
     (Path(__file__).parents[3] / "perpkit/sim/venues/paradex/contract/openapi.json").read_text(encoding="utf-8")
 )["components"]["schemas"]
-
-
-def intent(**fields):
-    base = {"market_id": MARKET.id, "side": Side.BUY, "size": "1.213", "price": "29500.1", "client_order_id": "c-1"}
-    return OrderIntent(**{name: value for name, value in {**base, **fields}.items() if value is not None})
-
-
-def body(**fields):
-    return encode.new_order(intent(**fields), MARKET).body
 
 
 LIMIT = {
@@ -223,29 +204,9 @@ def test_the_setting_s_window_serves_where_the_order_has_none():
 # Amendments
 
 
-def standing(**fields):
-    base = {
-        "market_id": MARKET.id,
-        "venue_order_id": "1721903808500201709220290000",
-        "client_order_id": "c-1",
-        "side": Side.SELL,
-        "type": OrderType.LIMIT,
-        "status": OrderStatus.PARTIALLY_FILLED,
-        "size": "2",
-        "filled_size": "0.5",
-        "price": "29500.1",
-        "ts_received": NOW,
-    }
-    return Order(**{**base, **fields})
-
-
-def amend(order, **changes):
-    return encode.modification(order, OrderAmendment(order=order.ref, **changes), MARKET)
-
-
 def test_a_modification_repeats_what_stays_and_signs_the_id():
     """Size is the total, what is filled included."""
-    unsigned = amend(standing(), price="29600")
+    unsigned = amended(standing(), price="29600")
     assert unsigned.body == {
         "id": "1721903808500201709220290000",
         "market": "BTC-USD-PERP",
@@ -264,7 +225,7 @@ def test_a_modification_repeats_what_stays_and_signs_the_id():
 def test_a_trigger_is_amended_and_a_missing_one_refused():
     """Untriggered orders keep their type; plain ones have no trigger."""
     stop = standing(type=OrderType.STOP_MARKET, price=None, trigger_price="29000", filled_size="0")
-    assert amend(stop, trigger_price="28000").body | {"id": ""} == {
+    assert amended(stop, trigger_price="28000").body | {"id": ""} == {
         "id": "",
         "market": "BTC-USD-PERP",
         "side": "SELL",
@@ -274,16 +235,16 @@ def test_a_trigger_is_amended_and_a_missing_one_refused():
         "trigger_price": "28000",
     }
     with pytest.raises(InvalidOrderError, match="no trigger"):
-        amend(standing(), trigger_price="28000")
+        amended(standing(), trigger_price="28000")
     with pytest.raises(InvalidOrderError, match="no price"):
-        amend(stop, price="28000")
+        amended(stop, price="28000")
 
 
 def test_an_order_without_the_venue_s_id_can_t_be_amended():
     """The modification signs that id."""
     order = standing(venue_order_id=None)
     with pytest.raises(InvalidOrderError, match="venue's id"):
-        amend(order, size="3")
+        amended(order, size="3")
 
 
 # Queries

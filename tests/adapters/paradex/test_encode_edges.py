@@ -16,53 +16,15 @@ from perpkit.adapters.paradex import decode_account, encode, schema, wire
 from perpkit.adapters.paradex.encode import Unsigned, quantums
 from perpkit.adapters.paradex.signing import NativeSigner
 from perpkit.core.errors import CapabilityError, InvalidOrderError
-from perpkit.core.models import (
-    Order,
-    OrderAmendment,
-    OrderIntent,
-    OrderStatus,
-    OrderType,
-    PriceKind,
-    SelfTradePrevention,
-    Side,
-    TimeInForce,
-)
+from perpkit.core.models import OrderIntent, OrderStatus, OrderType, PriceKind, SelfTradePrevention, Side, TimeInForce
 from perpkit.core.quantize import check_intent, quantize_intent
 from perpkit.core.transport import wire_json
 from perpkit.crypto.stark import verify
-from tests.adapters.paradex.conftest import NOW, make_market
+from tests.adapters.paradex.conftest import NOW
+from tests.adapters.paradex.intents import MARKET, amended, body, intent, standing
 
-MARKET = make_market()
 STOP = {"type": OrderType.STOP_LIMIT, "trigger_price": "29000"}
 AT_MARKET = {"type": OrderType.MARKET, "price": None}
-
-
-def intent(**fields):
-    base = {"market_id": MARKET.id, "side": Side.BUY, "size": "1.213", "price": "29500.1", "client_order_id": "c-1"}
-    return OrderIntent(**{name: value for name, value in {**base, **fields}.items() if value is not None})
-
-
-def body(**fields):
-    return encode.new_order(intent(**fields), MARKET).body
-
-
-def standing(**fields):
-    base = {
-        "market_id": MARKET.id,
-        "venue_order_id": "1721903808500201709220290000",
-        "client_order_id": "c-1",
-        "side": Side.SELL,
-        "type": OrderType.LIMIT,
-        "status": OrderStatus.OPEN,
-        "size": "2",
-        "price": "29500.1",
-        "ts_received": NOW,
-    }
-    return Order(**{**base, **fields})
-
-
-def amended(order, kind=None, **changes):
-    return encode.modification(order, OrderAmendment(order=order.ref, **changes), MARKET, kind=kind)
 
 
 # What is refused

@@ -93,12 +93,6 @@ async def stub():
         yield server
 
 
-@pytest.fixture
-async def venue(stub):
-    async with stub.open() as opened:
-        yield opened
-
-
 # Placing
 
 

@@ -17,7 +17,7 @@ from perpkit.core.errors import (
     VenueUnavailableError,
 )
 from perpkit.core.models import FundingKind, MarginMode, PriceKind, VenueStatus
-from tests.adapters.paradex.stub import MARKET_ROW, Says, StubVenue, no
+from tests.adapters.paradex.stub import MARKET_ROW, Says, no
 
 T0 = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -53,18 +53,6 @@ def pages(rows, size):
         return Says({"results": rows[start:end], "next": str(end) if end < len(rows) else None, "prev": None})
 
     return answer
-
-
-@pytest.fixture
-async def stub():
-    async with StubVenue() as server:
-        yield server
-
-
-@pytest.fixture
-async def venue(stub):
-    async with stub.open() as opened:
-        yield opened
 
 
 # Markets
