@@ -4,7 +4,7 @@ A market's book on the wire: absolute sizes of the levels that changed, at most 
 
 from __future__ import annotations
 
-import random
+import itertools
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -18,8 +18,8 @@ from perpkit.sim.venues.lighter.records import BookCount
 from perpkit.sim.venues.lighter.wire_markets import levels
 
 BATCH_MS = 50
-_OFFSET_STEP = 4
-"""An offset grows by less than this. It belongs to one server of the venue's and leaves numbers out (documentation)."""
+_OFFSET_STEPS = (1, 1, 3)
+"""By how much an offset grows, in turn. It is one server's and leaves numbers out (documentation)."""
 
 
 class BookFeed:
@@ -37,7 +37,7 @@ class BookFeed:
         self._publish = publish
         self._changes: dict[tuple[Side, Decimal], Decimal] = {}
         self._nonce = count.nonce
-        self._offsets = random.Random(f"{count.nonce}/offsets")  # noqa: S311 - reproducible, not secret
+        self._offset_steps = itertools.cycle(_OFFSET_STEPS)
         self._offset = 1_558_000
         self._changed_ms = 0
         self._sent_at_ms = clock.now_ms() - BATCH_MS
@@ -67,7 +67,7 @@ class BookFeed:
         begin = self._count.nonce - 1 if self._count.restarted else self._nonce
         self._count.restarted = False
         self._nonce = self._count.nonce
-        self._offset += self._offsets.randrange(1, _OFFSET_STEP)
+        self._offset += next(self._offset_steps)
         self._sent_at_ms = self._clock.now_ms()
         changes, self._changes = self._changes, {}
 
