@@ -9,8 +9,6 @@ from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 
-import msgspec
-
 from perpkit.adapters.paradex import schema
 from perpkit.adapters.paradex.decode import SIDES, ZERO, exact, moment, refuse
 from perpkit.core.errors import DecodeError
@@ -110,12 +108,15 @@ def book_update(row: schema.OrderBookUpdate, listed: Market, received: datetime)
 _new = tuple.__new__
 
 
-class _ReadLevel(msgspec.Struct, gc=False):
-    """What was last read at a price: the text of the size, and the level."""
+class _ReadLevel:
+    """What was last read at a price: the text of the size, and the level. Fields of a plain class change fastest."""
 
-    price: Decimal
-    size: str
-    level: BookLevel
+    __slots__ = ("level", "price", "size")
+
+    def __init__(self, price: Decimal, size: str, level: BookLevel) -> None:
+        self.price = price
+        self.size = size
+        self.level = level
 
 
 class _Levels:
