@@ -35,12 +35,15 @@ def best_first(levels: Iterable[BookLevel], *, is_bid: bool, checked: bool = Fal
 
     Args:
         is_bid: The highest price is best; the lowest otherwise.
-        checked: The caller knows that each has a size and a price above zero.
+        checked: The caller knows that each has a size and a price above zero, and a list is its own: it is sorted in
+            place.
 
     Raises:
         ValueError: A size below zero, or a price that is not above it; see :func:`possible`.
     """
-    ordered = list(levels) if checked else [level for level in possible(levels) if level[1]]
+    if not checked:
+        levels = [level for level in possible(levels) if level[1]]
+    ordered = levels if type(levels) is list else list(levels)
     ordered.sort(key=_price_of, reverse=is_bid)
     return BestFirst(ordered)
 
