@@ -101,7 +101,8 @@ class EventStream:
     ) -> None:
         self._subscriptions = tuple(subscriptions)
         self._clock = clock
-        self._settings = settings
+        self._trade_backlog = settings.trade_backlog
+        self._book_backlog = settings.book_backlog
         self._join = join
         self._leave = leave
         self._queue: deque[_Entry | _Newest | Event | PerpkitError] = deque()
@@ -224,13 +225,13 @@ class EventStream:
         if lane.book is not None:
             event = lane.book.snapshot(conflated=lane.folded)
             lane.book = None
-        elif lane.key[0] is not Channel.TRADES and lane.folded < self._settings.book_backlog:
+        elif lane.key[0] is not Channel.TRADES and lane.folded < self._book_backlog:
             return event
         return self._lagging(lane, event)
 
     def _noticed(self, place: _Newest, event: Event) -> Event:
         """The same of what took the place of older ones. That only the newest counts is no news until they are many."""
-        return event if place.folded < self._settings.book_backlog else self._lagging(place, event)
+        return event if place.folded < self._book_backlog else self._lagging(place, event)
 
     def _lagging(self, place: _Lane | _Newest, event: Event) -> StreamStatus:
         folded, place.folded = place.folded, 0
@@ -270,7 +271,7 @@ class EventStream:
     def put_trade(self, key: Key, event: Trade) -> None:
         """Queue a public trade; beyond the bound the oldest that waits is dropped."""
         lane = self._lanes.get(key) or self._lane(key)
-        if len(lane.entries) >= self._settings.trade_backlog:
+        if len(lane.entries) >= self._trade_backlog:
             self._kill(lane.entries.popleft())
             lane.folded += 1
         self._append(lane, event)
@@ -280,7 +281,7 @@ class EventStream:
         lane = self._lanes.get(key) or self._lane(key)
         if lane.book is not None:
             lane.folded += 1
-        elif len(lane.entries) >= self._settings.book_backlog:
+        elif len(lane.entries) >= self._book_backlog:
             # The entry that stays is the oldest, so that no later status overtakes the state it speaks of.
             lane.folded += len(lane.entries) + 1
             while len(lane.entries) > 1:
@@ -305,8 +306,10 @@ class EventStream:
             entry = _Entry(lane, event)
             lane.entries.append(entry)
             self._queue.append(entry)
-            if self._waiter is not None:
-                self._wake()
+            # As in `_wake`, in place: this is done for each event of market data.
+            waiter = self._waiter
+            if waiter is not None and not waiter.done():
+                waiter.set_result(None)
 
     def _kill(self, entry: _Entry) -> None:
         entry.event = None
