@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 from decimal import Decimal
+from fnmatch import fnmatchcase
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -89,5 +91,6 @@ async def test_two_clients_of_one_key_send_side_by_side(target: Target, trader: 
     failed = [each for each in results if not isinstance(each, Order)]
     assert not failed, f"{len(failed)} of 20 orders of two clients failed, the first with {failed[0]!r}"
     assert len(trader.truth.orders()) == before + 20
-    sent = part.requests("POST")
+    place = target.profile.http_faults["place_order"]
+    sent = [each for each in part.requests() if fnmatchcase(f"{each.method} {urlsplit(each.url).path}", place)]
     assert len(sent) == 20, f"20 orders of two clients took {len(sent)} requests: the two got into each other's way"

@@ -383,8 +383,8 @@ class StartNeedsTheVenue(ParadexVenue):
 
 @broken(
     rules="restart-recovers-orders lost-reply-is-unknown",
-    knock_on="fills-add-up old-positions-are-adopted partial-fill-then-cancel random-histories-agree "
-    "sizes-are-base-units sockets-fail-typed status-map-is-total venue-time-apart",
+    knock_on="client-ids-are-echoed fills-add-up old-positions-are-adopted partial-fill-then-cancel "
+    "random-histories-agree sizes-are-base-units sockets-fail-typed status-map-is-total venue-time-apart",
     checks="FT4",
 )
 class ClosedOrdersNotFound(ParadexVenue):
