@@ -8,10 +8,10 @@ Three ways are measured, each in processor time, a frame at a time, both subject
   read a connection of aiohttp to a server in this process: the bytes are put into it where the loop's transport would
   put them, then the loop turns until the consumer has its event.
 - *handed over*: the same without the socket, which is aiohttp's work on either side: from the frame that the connection
-  would give. perpkit: decode, deduplicate, order, queue, wake. ccxt.pro: its client's ``handle_message``, which parses,
+  would push. perpkit: decode, deduplicate, order, queue, wake. ccxt.pro: its client's ``handle_message``, which parses,
   stores and wakes, and what ``watch_…`` does before and after. Each has one turn of the loop in it.
 - *handled*: ccxt.pro's ``handle_message`` while nobody waits, so that it hands nothing over; perpkit's event is taken
-  out of the queue as an ``async for`` would take it.
+  out of the queue at once, with ``take_nowait``.
 
 Before timing, both are compared: the same numbers must come out. A venue is described by a :class:`StreamingVenue`; see
 ``frames.py`` for one.
