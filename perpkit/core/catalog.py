@@ -6,10 +6,13 @@ import asyncio
 import difflib
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import MappingProxyType
+from typing import TypeVar
 
 from perpkit.core.clock import Clock
 from perpkit.core.errors import ConfigError, PluginError, UnknownMarketError
 from perpkit.core.models import Market
+
+T = TypeVar("T")
 
 _RELOAD_AFTER = 60.0
 """Seconds between loads caused by an unknown symbol: a new listing is found, a typo doesn't hammer the venue."""
@@ -110,6 +113,11 @@ class MarketCatalog:
             await self.refresh()
             found = self._by_native.get(native)
         return found
+
+    async def with_markets(self, rows: Iterable[T], symbol: Callable[[T], str]) -> list[tuple[T, Market]]:
+        """Put each row beside its market, which ``symbol`` names; rows of what is no perpetual are left out."""
+        pairs = [(row, await self.by_symbol(symbol(row))) for row in rows]
+        return [(row, market) for row, market in pairs if market is not None]
 
     def get_by_symbol(self, native: str) -> Market | None:
         """Return a market already held, by the venue's own symbol. For decoding stream frames, which can't wait."""

@@ -106,3 +106,17 @@ async def test_a_failed_load_leaves_what_was_held() -> None:
     with pytest.raises(PluginError):
         await catalog.refresh()
     assert list(catalog.all) == ["BTC-USD-PERP@toy"]
+
+
+async def test_rows_are_put_beside_their_markets_and_others_left_out() -> None:
+    """In the rows' order, one market as often as it comes; what is listed nowhere costs one load, not one a row."""
+    loader = _Loader(toy_market("BTC"), toy_market("ETH"))
+    catalog = _catalog(loader)
+    rows = [("a", "ETH_PERP"), ("b", "BTC_CALL"), ("c", "BTC_PERP"), ("d", "BTC_PUT"), ("e", "ETH_PERP")]
+    pairs = await catalog.with_markets(rows, lambda row: row[1])
+    assert [(row[0], market.symbol) for row, market in pairs] == [
+        ("a", "ETH_PERP"),
+        ("c", "BTC_PERP"),
+        ("e", "ETH_PERP"),
+    ]
+    assert loader.calls == 1

@@ -409,12 +409,8 @@ class Orders:
         return decode.order(row, market, self._context.clock.now())
 
     async def _listed(self, rows: Sequence[schema.Order]) -> list[Order]:
-        orders = []
-        for row in rows:
-            market = await self._context.markets.by_symbol(row.market)
-            if market is not None:
-                orders.append(self._order(row, market))
-        return orders
+        pairs = await self._context.markets.with_markets(rows, lambda row: row.market)
+        return [self._order(row, market) for row, market in pairs]
 
 
 def _is_immediate(intent: OrderIntent) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final, TypeVar
@@ -170,7 +170,7 @@ class ExtendedVenue:
         """Return the prices of every perpetual, in one request."""
         rows = await self._rest.get_markets()
         now = self._clock.now()
-        pairs = await self._with_markets(rows, lambda row: row.name)
+        pairs = await self._context.markets.with_markets(rows, lambda row: row.name)
         return [decode.ticker(row.market_stats, market, now) for row, market in pairs]
 
     @hookimpl
@@ -219,7 +219,7 @@ class ExtendedVenue:
         rows = await self._rest.get_markets(_named(markets))
         now = self._clock.now()
         wanted = {market.symbol for market in markets} if markets is not None else None
-        pairs = await self._with_markets(rows, lambda row: row.name)
+        pairs = await self._context.markets.with_markets(rows, lambda row: row.name)
         rates = (
             decode.running_rate(row.market_stats, market, now)
             for row, market in pairs
@@ -255,7 +255,7 @@ class ExtendedVenue:
         end = ceil_ms(until) if until is not None else None
         rows = await self._rest.get_funding_history(symbol, start, limit=limit, until=end)
         now = self._clock.now()
-        pairs = await self._with_markets(rows, lambda row: row.market)
+        pairs = await self._context.markets.with_markets(rows, lambda row: row.market)
         payments = [decode.funding_payment(row, listed, now) for row, listed in pairs]
         return in_order(payments, since, until, lambda each: each.payment_id)
 
@@ -281,7 +281,7 @@ class ExtendedVenue:
         """Return every open position."""
         rows = await self._rest.get_positions()
         now = self._clock.now()
-        pairs = await self._with_markets(rows, lambda row: row.market)
+        pairs = await self._context.markets.with_markets(rows, lambda row: row.market)
         positions = (decode.position(row, market, now) for row, market in pairs)
         return [position for position in positions if position.size]
 
@@ -291,7 +291,7 @@ class ExtendedVenue:
         rows = await self._rest.get_fees(_named(markets))
         self._session.learn_fees(rows)
         wanted = {market.symbol for market in markets} if markets is not None else None
-        pairs = await self._with_markets(rows, lambda row: row.market)
+        pairs = await self._context.markets.with_markets(rows, lambda row: row.market)
         return [decode.fees(row, market) for row, market in pairs if wanted is None or market.symbol in wanted]
 
     @hookimpl
@@ -368,7 +368,7 @@ class ExtendedVenue:
             until=ceil_ms(until) if until is not None else None,
         )
         now = self._clock.now()
-        pairs = await self._with_markets(rows, lambda row: row.market)
+        pairs = await self._context.markets.with_markets(rows, lambda row: row.market)
         fills = [decode.fill(row, listed, now) for row, listed in pairs]
         return in_order(fills, since, until, lambda each: each.fill_id)
 
@@ -399,15 +399,6 @@ class ExtendedVenue:
         if terms is None:
             raise ConfigError(f"the rules of {symbol} are not loaded; call fetch_markets", venue=VENUE)
         return terms
-
-    async def _with_markets(self, rows: Iterable[T], symbol: Callable[[T], str]) -> list[tuple[T, Market]]:
-        """Put each row beside its market; rows of what is no perpetual are left out."""
-        pairs = []
-        for row in rows:
-            market = await self._context.markets.by_symbol(symbol(row))
-            if market is not None:
-                pairs.append((row, market))
-        return pairs
 
 
 def _named(markets: Sequence[Market] | None) -> list[str]:

@@ -5,14 +5,17 @@ that each market has of its own, so what the listing said is kept beside the cor
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from perpkit.adapters.lighter import schema
 from perpkit.adapters.lighter.config import VENUE
 from perpkit.core.catalog import MarketCatalog
 from perpkit.core.errors import UnknownMarketError
 from perpkit.core.models import Market
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,3 +94,8 @@ class Listings:
         # By a name that no market has: the catalog reads the listing again, at most once a minute.
         await self._markets.by_symbol(f"market {index}")
         return self.held(index)
+
+    async def with_markets(self, rows: Iterable[T], index: Callable[[T], int]) -> list[tuple[T, Market]]:
+        """Put each row beside its market, whose number ``index`` tells; rows of what is no perpetual are left out."""
+        pairs = [(row, await self.market(index(row))) for row in rows]
+        return [(row, market) for row, market in pairs if market is not None]

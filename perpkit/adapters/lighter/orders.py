@@ -382,12 +382,8 @@ class Orders:
 
     async def _listed(self, rows: Sequence[schema.Order]) -> list[Order]:
         await self._ids.refresh()
-        orders = []
-        for row in rows:
-            market = await self._listings.market(row.market_index)
-            if market is not None:
-                orders.append(self._order(row, market))
-        return orders
+        pairs = await self._listings.with_markets(rows, lambda row: row.market_index)
+        return [self._order(row, market) for row, market in pairs]
 
     async def _inactive(self, market: Market | None) -> AsyncIterator[list[schema.Order]]:
         index = self._listings.of(market).index if market is not None else endpoints.ALL_MARKETS

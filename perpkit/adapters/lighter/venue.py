@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final, Protocol, TypeVar
@@ -169,7 +169,9 @@ class LighterVenue:
         """Return the prices of every perpetual, in one request; it holds no best quotes."""
         rows = await self._rest.get_order_book_details()
         now = self._clock.now()
-        return [decode.ticker(row, None, listed, now) for row, listed in await self._with_markets(rows, _market_id)]
+        return [
+            decode.ticker(row, None, listed, now) for row, listed in await self._listings.with_markets(rows, _market_id)
+        ]
 
     @hookimpl
     async def fetch_order_book(self, market: Market, depth: int | None) -> BookSnapshot:
@@ -228,7 +230,7 @@ class LighterVenue:
         own = [row for row in rates if row.exchange == decode.OURS]
         return [
             rate
-            for row, listed in await self._with_markets(own, _market_id)
+            for row, listed in await self._listings.with_markets(own, _market_id)
             if (wanted is None or listed.id in wanted)
             and (rate := decode.funding_from_rates(row, listed, now, prices.get(row.market_id))) is not None
         ]
@@ -277,7 +279,7 @@ class LighterVenue:
         payments = in_order(
             [
                 decode_account.funding_payment(row, listed, now)
-                for row, listed in await self._with_markets(rows, _market_id)
+                for row, listed in await self._listings.with_markets(rows, _market_id)
             ],
             since,
             until,
@@ -292,7 +294,7 @@ class LighterVenue:
         """Return equity, free collateral and margins."""
         row = await self._session.account()
         needs: dict[int, Decimal] = {}
-        for each, listed in await self._with_markets(row.positions or (), _market_id):
+        for each, listed in await self._listings.with_markets(row.positions or (), _market_id):
             needs[each.market_id] = decode_account.maintenance_margin(each, self._listings.of(listed))
         return decode_account.account(row, self._clock.now(), lambda each: needs.get(each.market_id, decode.ZERO))
 
@@ -307,7 +309,7 @@ class LighterVenue:
         row = await self._session.account()
         now = self._clock.now()
         open_rows = [each for each in row.positions or () if each.position]
-        pairs = await self._with_markets(open_rows, _market_id)
+        pairs = await self._listings.with_markets(open_rows, _market_id)
         if len(pairs) != len(open_rows):
             lacking = sorted({each.market_id for each in open_rows} - {each.market_id for each, _ in pairs})
             msg = f"there is a position in market {lacking[0]}, which the listing does not hold"
@@ -425,7 +427,7 @@ class LighterVenue:
         named = self._session.client_ids.text_of
         fills = [
             decode_account.fill(row, listed, now, account, named)
-            for row, listed in await self._with_markets(rows, _market_id)
+            for row, listed in await self._listings.with_markets(rows, _market_id)
         ]
         fills = in_order(fills, since, until, lambda each: each.fill_id)
         return fills[-limit:] if limit is not None else fills
@@ -452,15 +454,6 @@ class LighterVenue:
                 return row
         msg = f"the answer holds no prices of {market.id}"
         raise DecodeError(msg, venue=VENUE, operation=f"GET {endpoints.ORDER_BOOK_DETAILS}")
-
-    async def _with_markets(self, rows: Iterable[T], index: Callable[[T], int]) -> list[tuple[T, Market]]:
-        """Put each row beside its market; rows of what is no perpetual are left out."""
-        pairs = []
-        for row in rows:
-            listed = await self._listings.market(index(row))
-            if listed is not None:
-                pairs.append((row, listed))
-        return pairs
 
 
 class _OfMarket(Protocol):

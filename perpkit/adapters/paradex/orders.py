@@ -312,12 +312,8 @@ class Orders:
         return order
 
     async def _listed(self, rows: Sequence[schema.Order]) -> list[Order]:
-        orders = []
-        for row in rows:
-            market = await self._context.markets.by_symbol(row.market)
-            if market is not None:
-                orders.append(self._order(row, market))
-        return orders
+        pairs = await self._context.markets.with_markets(rows, lambda row: row.market)
+        return [self._order(row, market) for row, market in pairs]
 
     def _placed(
         self, row: schema.Order | PerpkitError | None, intent: OrderIntent, market: Market

@@ -6,7 +6,7 @@ share is in ``session.py``.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final, TypeVar
@@ -186,7 +186,7 @@ class ParadexVenue:
         """Return the prices of every perpetual, in one request."""
         rows = await self._rest.get_markets_summary(endpoints.ALL)
         now = self._clock.now()
-        pairs = await self._with_markets(rows, lambda row: row.symbol)
+        pairs = await self._context.markets.with_markets(rows, lambda row: row.symbol)
         return [decode.ticker(row, market, now) for row, market in pairs]
 
     @hookimpl
@@ -251,7 +251,7 @@ class ParadexVenue:
         rows = await self._rest.get_markets_summary(single)
         now = self._clock.now()
         wanted = {market.symbol for market in markets} if markets is not None else None
-        pairs = await self._with_markets(rows, lambda row: row.symbol)
+        pairs = await self._context.markets.with_markets(rows, lambda row: row.symbol)
         rates = (
             decode.funding_from_summary(row, market, now)
             for row, market in pairs
@@ -330,7 +330,7 @@ class ParadexVenue:
         now = self._clock.now()
         positions = [
             decode_account.position(row, market, now)
-            for row, market in await self._with_markets(rows, lambda row: row.market)
+            for row, market in await self._context.markets.with_markets(rows, lambda row: row.market)
         ]
         return [position for position in positions if position.size]
 
@@ -440,7 +440,7 @@ class ParadexVenue:
         now = self._clock.now()
         fills = [
             decode_account.fill(row, listed, now, order_side=self._memory.side(row.order_id))
-            for row, listed in await self._with_markets(rows, lambda row: row.market)
+            for row, listed in await self._context.markets.with_markets(rows, lambda row: row.market)
         ]
         return in_order(fills, since, until, lambda each: each.fill_id)
 
@@ -467,15 +467,6 @@ class ParadexVenue:
                 return row
         msg = f"the answer holds no prices of {market.id}"
         raise DecodeError(msg, venue=VENUE, operation=f"GET {endpoints.MARKETS_SUMMARY}")
-
-    async def _with_markets(self, rows: Iterable[T], symbol: Callable[[T], str]) -> list[tuple[T, Market]]:
-        """Put each row beside its market; rows of what is no perpetual are left out."""
-        pairs = []
-        for row in rows:
-            market = await self._context.markets.by_symbol(symbol(row))
-            if market is not None:
-                pairs.append((row, market))
-        return pairs
 
 
 def _public_limit(since: datetime | None, limit: int | None) -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -146,7 +146,7 @@ class ToyVenue:
     async def fetch_tickers(self) -> list[Ticker]:
         """Return the prices of every perpetual, in one request."""
         rows, now = await self._rest.get_tickers(), self._clock.now()
-        return [decode.ticker(row, market, now) for row, market in await self._listed(rows, _symbol)]
+        return [decode.ticker(row, market, now) for row, market in await self._markets.with_markets(rows, _symbol)]
 
     @hookimpl
     async def fetch_order_book(self, market: Market, depth: int | None) -> BookSnapshot:
@@ -181,7 +181,7 @@ class ToyVenue:
         wanted = {market.symbol for market in markets} if markets is not None else None
         rates = (
             decode.funding_rate(row, market, now)
-            for row, market in await self._listed(rows, _symbol)
+            for row, market in await self._markets.with_markets(rows, _symbol)
             if wanted is None or market.symbol in wanted
         )
         return [rate for rate in rates if rate is not None]
@@ -203,7 +203,10 @@ class ToyVenue:
         """Return funding paid or received, oldest first."""
         rows = await self._rest.get_funding_payments(_query(market, since, until), limit)
         now = self._clock.now()
-        return [decode.payment(row, listed, now) for row, listed in await self._listed(reversed(rows), _symbol)]
+        return [
+            decode.payment(row, listed, now)
+            for row, listed in await self._markets.with_markets(reversed(rows), _symbol)
+        ]
 
     # Account
 
@@ -222,7 +225,7 @@ class ToyVenue:
     async def fetch_positions(self) -> list[Position]:
         """Return every open position. One row that can't be read fails the whole: a gap here would look flat."""
         rows, now = await self._rest.get_positions(), self._clock.now()
-        pairs = await self._listed(rows, _symbol)
+        pairs = await self._markets.with_markets(rows, _symbol)
         if len(pairs) < len(rows):
             unknown = {row.symbol for row in rows} - {market.symbol for _, market in pairs}
             raise UnknownMarketError(f"positions in markets that are not listed: {', '.join(unknown)}", venue=VENUE)
@@ -232,7 +235,7 @@ class ToyVenue:
     async def fetch_fees(self, markets: Sequence[Market] | None) -> list[TradingFees]:
         """Return what this account pays."""
         wanted = {market.symbol for market in markets} if markets is not None else None
-        pairs = await self._listed(await self._rest.get_fees(), _symbol)
+        pairs = await self._markets.with_markets(await self._rest.get_fees(), _symbol)
         return [decode.fees(row, market) for row, market in pairs if wanted is None or market.symbol in wanted]
 
     # Orders
@@ -280,7 +283,7 @@ class ToyVenue:
     async def fetch_open_orders(self, market: Market | None) -> list[Order]:
         """Return every open order."""
         rows = await self._rest.get_orders(market.symbol if market is not None else None)
-        return [self._order(row, listed) for row, listed in await self._listed(rows, _symbol)]
+        return [self._order(row, listed) for row, listed in await self._markets.with_markets(rows, _symbol)]
 
     @hookimpl
     async def fetch_order_history(
@@ -288,7 +291,7 @@ class ToyVenue:
     ) -> list[Order]:
         """Return orders created in [since, until), oldest first."""
         rows = await self._rest.get_orders_history(_query(market, since, until), limit)
-        return [self._order(row, listed) for row, listed in await self._listed(reversed(rows), _symbol)]
+        return [self._order(row, listed) for row, listed in await self._markets.with_markets(reversed(rows), _symbol)]
 
     @hookimpl
     async def fetch_fills(
@@ -297,7 +300,9 @@ class ToyVenue:
         """Return this account's fills, oldest first."""
         rows = await self._rest.get_fills(_query(market, since, until), limit)
         now = self._clock.now()
-        return [decode.fill(row, listed, now) for row, listed in await self._listed(reversed(rows), _symbol)]
+        return [
+            decode.fill(row, listed, now) for row, listed in await self._markets.with_markets(reversed(rows), _symbol)
+        ]
 
     # Streams
 
@@ -312,15 +317,6 @@ class ToyVenue:
         if row.symbol != market.symbol:
             raise DecodeError(f"order {row.id} is of {row.symbol}, asked was {market.symbol}", venue=VENUE)
         return decode.order(row, market, self._clock.now())
-
-    async def _listed(self, rows: Iterable[T], symbol: Callable[[T], str]) -> list[tuple[T, Market]]:
-        """Put each row beside its market; rows of what is no perpetual are left out."""
-        pairs = []
-        for row in rows:
-            market = await self._markets.by_symbol(symbol(row))
-            if market is not None:
-                pairs.append((row, market))
-        return pairs
 
 
 def _symbol(
