@@ -12,25 +12,21 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from perpkit.core.clock import Clock
-from perpkit.core.errors import ConfigError, PerpkitError
+from perpkit.core.errors import ConfigError
 from perpkit.core.models import (
     Channel,
-    Event,
     Market,
     OrderType,
     Side,
     StreamState,
-    StreamStatus,
     Subscription,
 )
 from perpkit.core.models import Order as PluginsOrder
-from perpkit.core.streams.delivery import EventStream
 from perpkit.core.transport.ratelimit import RateLimiterRegistry
 from perpkit.core.venue import Venue
 from perpkit.sim.control import Control, PricePoint
@@ -41,6 +37,8 @@ from perpkit_conformance.contract import Breach
 from perpkit_conformance.profile import SEED, LocalVenue, VenueProfile
 from perpkit_conformance.recordings import Arrivals, Recordings
 from perpkit_conformance.truth import Truth
+from perpkit_conformance.venue_clock import VenueClock
+from perpkit_conformance.watch import Watch
 
 __all__ = ["FaultAction", "PricePoint", "SystemStatus", "Target", "VenueClock", "Watch"]
 
@@ -51,44 +49,6 @@ _BREATH = 0.001
 _PATIENCE = 25
 """How many such looks a condition gets before the clock is moved for it. Client and exchange share one event loop, so
 that rounds of it, and not real time, are what a request needs: a busy machine changes nothing."""
-
-
-class VenueClock:
-    """
-    The clock of the venue under test: the exchange's, plus an error of its own if wanted.
-
-    Attributes:
-        error: By how much this machine's wall time is wrong. Durations are right all the same.
-        sleepers: How many wait on it now.
-    """
-
-    def __init__(self, exchange_clock: Clock) -> None:
-        self._clock = exchange_clock
-        self.error = timedelta(0)
-        self.sleepers = 0
-
-    def now(self) -> datetime:
-        """Return the wall time, aware, in UTC."""
-        return self._clock.now() + self.error
-
-    def time_ns(self) -> int:
-        """Return the wall time in nanoseconds since 1970."""
-        return self._clock.time_ns() + self.error // timedelta(microseconds=1) * 1000
-
-    def monotonic(self) -> float:
-        """Return seconds on a clock that never goes back."""
-        return self._clock.monotonic()
-
-    async def sleep(self, seconds: float) -> None:
-        """Wait for the exchange's clock to move on by so much."""
-        if seconds <= 0:
-            await asyncio.sleep(0)
-            return
-        self.sleepers += 1
-        try:
-            await self._clock.sleep(seconds)
-        finally:
-            self.sleepers -= 1
 
 
 class Target:
@@ -312,7 +272,7 @@ class Target:
             channels: As :meth:`Venue.stream` takes them, for example ``"orders"`` or ``f"book:{target.market}"``.
             live: Wait until the stream says that it is live.
         """
-        watch = Watch(self)
+        watch = Watch(self.until)
         async with venue.stream(list(channels)) as events:
             task = asyncio.create_task(watch.follow(events), name="watch")
             try:
@@ -407,52 +367,3 @@ class Target:
             self.control.advance(step)
             await asyncio.sleep(_BREATH)
         return True
-
-
-class Watch:
-    """
-    What one consumer of a stream has seen.
-
-    Attributes:
-        events: Everything, in order, statuses included.
-        error: What ended the stream, if it ended by an error.
-    """
-
-    def __init__(self, target: Target) -> None:
-        self._target = target
-        self._stream: EventStream | None = None
-        self.events: list[Event] = []
-        self.error: Exception | None = None
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether nothing that it follows is lost now; what was lost before has been caught up with."""
-        return self._stream is not None and self._stream.status in {StreamState.LIVE, StreamState.RESYNCED}
-
-    def of(self, kind: type[T]) -> list[T]:
-        """Return the events of one type, in order."""
-        return [each for each in self.events if isinstance(each, kind)]
-
-    @property
-    def states(self) -> list[StreamState]:
-        """Return the states of the stream so far."""
-        return [each.state for each in self.of(StreamStatus)]
-
-    async def until(self, condition: Callable[[], Any], what: str, *, within: timedelta = timedelta(minutes=2)) -> None:
-        """Wait until something holds of what was seen; see :meth:`Target.until`."""
-
-        def holds() -> bool:
-            if self.error is not None:
-                raise AssertionError(f"waiting for {what}: the stream ended with {self.error!r}") from self.error
-            return bool(condition())
-
-        await self._target.until(holds, what, within=within)
-
-    async def follow(self, events: EventStream) -> None:
-        """Read to the end."""
-        self._stream = events
-        try:
-            async for event in events:
-                self.events.append(event)
-        except PerpkitError as error:
-            self.error = error

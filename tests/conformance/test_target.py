@@ -151,7 +151,7 @@ async def test_a_stream_is_watched(target):
 
 async def test_waiting_on_a_stream_that_has_ended_says_why(target):
     """It fails at once with what ended the stream, not with the end of patience."""
-    watch = Watch(target)
+    watch = Watch(target.until)
     watch.error = StreamError("the venue hung up")
     with pytest.raises(AssertionError, match=r"waiting for a fill: the stream ended with .*the venue hung up"):
         await watch.until(lambda: watch.of(Fill), "a fill")
