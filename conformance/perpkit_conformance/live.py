@@ -15,7 +15,7 @@ from decimal import ROUND_DOWN, ROUND_UP, Decimal
 from typing import Any
 
 from perpkit.core.errors import ConfigError, OutcomeUnknownError, PerpkitError
-from perpkit.core.models import Order, OrderIntent, OrderStatus, OrderType, Side
+from perpkit.core.models import Order, OrderIntent, OrderType, Side
 from perpkit.core.venue import Venue
 from perpkit_conformance.contract import Breach
 from perpkit_conformance.profile import VenueProfile
@@ -33,8 +33,6 @@ HIGHEST_CAP = Decimal(500)
 
 _LOOKS, _PAUSE = 60, 0.5
 """How often, and with how many real seconds between, a canceled order is looked at until it is over."""
-
-_OVER = frozenset({OrderStatus.FILLED, OrderStatus.CANCELED, OrderStatus.REJECTED, OrderStatus.EXPIRED})
 
 
 class Live:
@@ -178,12 +176,12 @@ async def try_one_order(venue: Venue, name: str, allowed: Permit) -> Order:
 
 
 async def _taken_away(venue: Venue, order: Order) -> Order:
-    if order.status not in _OVER:
+    if not order.is_terminal:
         await venue.cancel_order(order)
     # The cancel may have been queued only: the venue's own word counts.
     for _ in range(_LOOKS):
         order = await venue.fetch_order(order)
-        if order.status in _OVER:
+        if order.is_terminal:
             return order
         await asyncio.sleep(_PAUSE)
     raise AssertionError(f"order {order.venue_order_id} is still {order.status}; cancel it by hand")
