@@ -162,7 +162,7 @@ class ClientIdCut(_Intent):
         return intent.replace(client_order_id=(intent.client_order_id or "")[:18])
 
 
-@broken(rules="client-ids-are-echoed", knock_on="fill-side-is-ours", checks="OR5")
+@broken(rules="client-ids-are-echoed", knock_on="fill-side-is-ours restart-recovers-orders", checks="OR5")
 class ClientIdNotOnFills(ParadexVenue):
     """Leaves our id away from fills."""
 

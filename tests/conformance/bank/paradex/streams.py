@@ -233,9 +233,10 @@ class PastFillsNeverRead(ParadexVenue):
         return [each for each in fills if since is None]
 
 
-@broken(rules="resync-repeats-nothing", checks="PV5")
+# What this process sent the core still knows by name; after a restart nobody does.
+@broken(rules="resync-repeats-nothing", knock_on="restart-recovers-orders", checks="PV5")
 class ReadAgainLooksNew(ParadexVenue):
-    """Dates what is read by the time of reading, so that a second reading looks like news."""
+    """Dates what is read by the time of reading and leaves our id away, so that a second reading looks like news."""
 
     @hookimpl
     async def fetch_open_orders(self, market) -> list[Order]:
