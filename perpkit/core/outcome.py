@@ -355,21 +355,11 @@ class _Search:
         intent = self._intent
         if intent is None:
             return None
-        return Order(
-            market_id=intent.market_id,
+        return intent.as_order(
+            OrderStatus.UNKNOWN,
+            ts_received=self._clock.now(),
             venue_order_id=self._order.venue_order_id,
             client_order_id=self._order.client_order_id or intent.client_order_id,
-            side=intent.side,
-            type=intent.type,
-            status=OrderStatus.UNKNOWN,
-            size=intent.size,
-            price=intent.price,
-            trigger_price=intent.trigger_price,
-            time_in_force=intent.time_in_force,
-            post_only=intent.post_only,
-            reduce_only=intent.reduce_only,
-            expires_at=intent.expires_at,
-            ts_received=self._clock.now(),
         )
 
     def _enriched(self, found: Order) -> Order:

@@ -212,23 +212,13 @@ class Orders:
         return self._context.clock.now() + settings.resting_life
 
     def _pending(self, placed: schema.Placed, intent: OrderIntent, expiry_ms: int) -> Order:
-        now = self._context.clock.now()
-        return Order(
-            market_id=intent.market_id,
+        return intent.as_order(
+            OrderStatus.PENDING,
+            ts_received=self._context.clock.now(),
             venue_order_id=str(placed.id),
-            client_order_id=intent.client_order_id,
-            side=intent.side,
-            type=intent.type,
-            status=OrderStatus.PENDING,
-            size=intent.size,
-            price=intent.price,
-            trigger_price=intent.trigger_price,
             # What stands here has an expiry, whether it was asked for or not.
             time_in_force=TimeInForce.IOC if _is_immediate(intent) else TimeInForce.GTD,
-            post_only=intent.post_only,
-            reduce_only=intent.reduce_only,
             expires_at=decode.moment(expiry_ms),
-            ts_received=now,
         )
 
     async def _replace(

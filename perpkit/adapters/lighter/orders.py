@@ -252,20 +252,11 @@ class Orders:
             self._hashes[tx.client_index] = tx_hash
             if len(self._hashes) > _HASHES_KEPT:
                 self._hashes.popitem(last=False)
-        return Order(
-            market_id=intent.market_id,
-            client_order_id=intent.client_order_id,
-            side=intent.side,
-            type=intent.type,
-            status=OrderStatus.PENDING,
-            size=intent.size,
-            price=intent.price,
-            trigger_price=intent.trigger_price,
-            time_in_force=intent.time_in_force if intent.type.has_price else TimeInForce.IOC,
-            post_only=intent.post_only,
-            reduce_only=intent.reduce_only,
-            expires_at=moment(tx.expiry),
+        return intent.as_order(
+            OrderStatus.PENDING,
             ts_received=self._context.clock.now(),
+            time_in_force=intent.time_in_force if intent.type.has_price else TimeInForce.IOC,
+            expires_at=moment(tx.expiry),
         )
 
     async def _amended(self, order: Order, amendment: OrderAmendment) -> Order:

@@ -129,24 +129,13 @@ class DryRun(OneVenue):
         now = self._clock.now()
         # A triggered order rests until its trigger; any other that can't rest is over at once.
         rests = intent.type.has_trigger or (intent.type.has_price and intent.time_in_force not in _IMMEDIATE)
-        order = Order(
-            market_id=intent.market_id,
+        order = intent.as_order(
+            OrderStatus.OPEN if rests else OrderStatus.CANCELED,
+            ts_received=now,
             venue_order_id=f"dry-{self._number}",
-            client_order_id=intent.client_order_id,
-            side=intent.side,
-            type=intent.type,
-            status=OrderStatus.OPEN if rests else OrderStatus.CANCELED,
-            size=intent.size,
-            price=intent.price,
-            trigger_price=intent.trigger_price,
-            time_in_force=intent.time_in_force,
-            post_only=intent.post_only,
-            reduce_only=intent.reduce_only,
             status_message=NOT_SENT if rests else _UNFILLED,
-            expires_at=intent.expires_at,
             created_at=now,
             updated_at=now,
-            ts_received=now,
         )
         return self._keep("place_order", order)
 

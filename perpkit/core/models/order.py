@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
@@ -102,6 +103,22 @@ _TERMINAL = frozenset({OrderStatus.FILLED, OrderStatus.CANCELED, OrderStatus.REJ
 OptionValue: TypeAlias = str | int | bool
 
 
+_MEANT = (
+    "market_id",
+    "client_order_id",
+    "side",
+    "type",
+    "size",
+    "price",
+    "trigger_price",
+    "time_in_force",
+    "post_only",
+    "reduce_only",
+    "expires_at",
+)
+"""What an intent says of the order that it will be."""
+
+
 class OrderIntent(Model):
     """
     An order before it is sent.
@@ -147,6 +164,11 @@ class OrderIntent(Model):
                 super().__init__(**data)
             except ValidationError as error:
                 raise InvalidOrderError(_explain(error, data), client_order_id=data.get("client_order_id")) from None
+
+    def as_order(self, status: OrderStatus, *, ts_received: datetime, **known: Any) -> Order:
+        """Return the order as it was meant; ``known`` is what is known of it besides, by Order's own names."""
+        meant = {name: getattr(self, name) for name in _MEANT}
+        return Order(**{**meant, "status": status, "ts_received": ts_received, **known})
 
     @model_validator(mode="after")
     def _fields_agree(self) -> Self:

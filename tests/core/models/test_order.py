@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from perpkit.core.errors import InvalidOrderError
 from perpkit.core.models import (
+    Order,
     OrderAmendment,
     OrderIntent,
     OrderRef,
@@ -122,3 +123,26 @@ def test_types_say_what_they_carry():
         OrderType.TAKE_PROFIT_LIMIT,
     }
     assert {kind for kind in OrderType if not kind.has_trigger} == {OrderType.MARKET, OrderType.LIMIT}
+
+
+def test_an_order_as_it_was_meant_says_what_the_intent_says_and_what_is_known_besides():
+    """Each field that both have, none lost; what is known of the order wins."""
+    intent = OrderIntent(
+        market_id="BTC-USD-PERP@moonex",
+        side="sell",
+        type="stop_limit",
+        size="0.5",
+        price="99",
+        trigger_price="100",
+        client_order_id="c1",
+        time_in_force="gtd",
+        expires_at=datetime(2026, 3, 1, tzinfo=UTC),
+        post_only=True,
+        reduce_only=True,
+    )
+    now = datetime(2026, 2, 1, tzinfo=UTC)
+    meant = intent.as_order(OrderStatus.PENDING, ts_received=now, venue_order_id="v1")
+    shared = set(OrderIntent.model_fields) & set(Order.model_fields)
+    assert {name: getattr(meant, name) for name in shared} == {name: getattr(intent, name) for name in shared}
+    assert (meant.status, meant.ts_received, meant.venue_order_id, meant.filled_size) == ("pending", now, "v1", 0)
+    assert intent.as_order(OrderStatus.PENDING, ts_received=now, time_in_force="ioc").time_in_force is TimeInForce.IOC
