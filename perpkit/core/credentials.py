@@ -69,7 +69,7 @@ class SecretNames:
                 return self._stripped(source, where)
         path = arguments.get(FILE) or variables.get(FILE)
         if path is not None:
-            return self._stripped(self._read_file(Path(str(path)).expanduser()), f"file {path}")
+            return self._stripped(self._read_file(self._path(str(path))), f"file {path}")
         if arguments or variables:
             given = " and ".join(arguments or variables)
             msg = f"{given} alone opens nothing: add {' or '.join(self.keys)} ({self.spelt(*self.keys)})"
@@ -98,13 +98,23 @@ class SecretNames:
             raise CredentialsError(f"{where}: {name} is empty", venue=self.venue)
         return text
 
+    def _path(self, text: str) -> Path:
+        try:
+            return Path(text).expanduser()
+        except RuntimeError as exc:
+            msg = f"can't read the credentials file {text}: nobody here has that home directory"
+            raise CredentialsError(msg, venue=self.venue) from exc
+
     def _read_file(self, path: Path) -> dict[str, str]:
         try:
             info = path.stat()
+            if stat.S_ISDIR(info.st_mode):
+                raise CredentialsError(f"the credentials file {path} is a directory", venue=self.venue)
             if info.st_mode & _OPEN_TO_OTHERS:
                 msg = f"{path} can be read by others (mode {stat.S_IMODE(info.st_mode):o}); run: chmod 600 {path}"
                 raise CredentialsError(msg, venue=self.venue)
-            text = path.read_text(encoding="utf-8")
+            # Some editors begin a file with a mark of its encoding.
+            text = path.read_text(encoding="utf-8-sig")
         except OSError as exc:
             msg = f"can't read the credentials file {path}: {exc.strerror}"
             raise CredentialsError(msg, venue=self.venue) from exc

@@ -6,6 +6,7 @@ is sent. It knows bytes, not what they mean. Everything here blocks: call it fro
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,7 +38,7 @@ class LineFile:
             machine may lose the last lines.
 
     Raises:
-        ConfigError: It can't be opened.
+        ConfigError: It can't be opened, or is no ordinary file.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, what: str, sync: bool = True) -> None:
@@ -49,6 +50,10 @@ class LineFile:
             self._descriptor = os.open(self.path, _HOW, _PRIVATE)
         except OSError as error:
             raise ConfigError(f"{what} {self.path} can't be opened: {error.strerror}") from error
+        if not stat.S_ISREG(os.fstat(self._descriptor).st_mode):
+            # A device or a pipe keeps nothing, and some never end.
+            self.close()
+            raise ConfigError(f"{what} {self.path} is no ordinary file, so nothing would be kept")
 
     def hold(self) -> None:
         """

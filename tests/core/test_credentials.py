@@ -46,6 +46,24 @@ def test_a_file_is_read_only_if_nobody_else_can(tmp_path):
     assert "secret-key" not in repr(found)
 
 
+def test_a_file_that_begins_with_the_mark_of_an_editor_is_read(tmp_path):
+    """The first line's name is not spoiled by three bytes that nobody sees."""
+    path = tmp_path / "keys"
+    path.write_bytes(b"\xef\xbb\xbfapi_key = k\r\naccount = a\r\n")
+    path.chmod(0o600)
+    found = NAMES.find({"credentials_file": path}, {})
+    assert found is not None
+    assert dict(found.values) == {"api_key": "k", "account": "a"}
+
+
+def test_a_path_that_is_no_file_is_told_as_what_it_is(tmp_path):
+    """chmod would help neither of them."""
+    with pytest.raises(CredentialsError, match="is a directory"):
+        NAMES.find({"credentials_file": tmp_path}, {})
+    with pytest.raises(CredentialsError, match="nobody here has that home directory"):
+        NAMES.find({"credentials_file": "~nobody-of-that-name/keys"}, {})
+
+
 @pytest.mark.parametrize("value", ["", '""', b"bytes", 7])
 def test_what_is_no_text_is_named_and_not_shown(value):
     """The message says which setting and where it came from."""
