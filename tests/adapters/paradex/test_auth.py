@@ -500,7 +500,7 @@ def signing(chain_id=None, **settings):
 async def test_the_signer_is_the_one_that_the_settings_ask_for(monkeypatch, asked, installed, signer):
     """An SDK that is merely installed is compared with and does not sign."""
     monkeypatch.setattr(auth, "sdk_is_installed", lambda: installed)
-    monkeypatch.setattr(auth, "SdkSigner", FakeSdk)
+    monkeypatch.setattr(auth, "SdkSigner", FakeSdk if installed else None)
     made = await auth.make_signer(*signing(**asked))
     assert type(made) is signer
     assert made.sign_auth(1, 2) == NativeSigner(int(KEY, 16), int(ACCOUNT, 16), CHAIN).sign_auth(1, 2)
@@ -520,6 +520,13 @@ async def test_without_a_self_check_an_installed_sdk_is_left_alone(monkeypatch):
     monkeypatch.setattr(auth, "sdk_is_installed", lambda: True)
     monkeypatch.setattr(auth, "SdkSigner", WrongSdk)
     assert type(await auth.make_signer(*signing(self_check=False))) is NativeSigner
+
+
+@pytest.mark.parametrize("chain", ["X", "X" * 31])
+async def test_a_chain_may_be_called_anything_that_a_signature_has_room_for(chain):
+    """One character to 31."""
+    settings, credentials, _ = signing()
+    assert await auth.make_signer(settings, credentials, SystemConfig(starknet_chain_id=chain))
 
 
 async def test_a_server_of_another_chain_gets_no_signer():
@@ -563,8 +570,9 @@ def test_an_account_is_not_derived_from_what_is_no_number(wrong):
     """The server's class hashes are hexadecimal and below the prime; an account can still be named."""
     credentials = Credentials(CredentialKind.MAIN, private_key=Secret(KEY))
     config = SystemConfig(starknet_chain_id=CHAIN, **{**HASHES, "paraclear_account_hash": wrong})
-    with pytest.raises(DecodeError, match="PARADEX_ACCOUNT"):
+    with pytest.raises(DecodeError, match="PARADEX_ACCOUNT") as caught:
         auth.account_of(credentials, config)
+    assert caught.value.venue == "paradex"
 
 
 async def test_a_sign_in_that_fails_before_an_order_means_that_it_was_not_sent(stub):

@@ -25,6 +25,9 @@ def jwt(**claims):
     return f"eyJhbGciOiJFUzM4NCJ9.{part}.c2lnbmF0dXJl"
 
 
+B64_LIST = base64.urlsafe_b64encode(b"[1]").decode()
+
+
 def find(environ=None, **settings):
     return find_credentials(settings, environ or {}, now=NOW)
 
@@ -107,8 +110,9 @@ def test_a_key_is_unwrapped_and_stripped(wrapped):
 
 def test_a_subkey_needs_the_main_account_s_address():
     """A subkey's own address is not the account's, so it can't be derived."""
-    with pytest.raises(CredentialsError, match="MAIN account's address"):
+    with pytest.raises(CredentialsError, match="MAIN account's address") as caught:
         find(subkey=KEY)
+    assert caught.value.venue == "paradex"
     assert find(subkey=KEY, account=ACCOUNT).kind is CredentialKind.SUBKEY
 
 
@@ -135,7 +139,15 @@ def test_the_first_source_with_a_key_gives_all():
         ({"private_key": KEY, "subkey": KEY, "account": ACCOUNT}, "private_key and subkey"),
         ({"account": ACCOUNT}, "account alone opens nothing"),
         ({"readonly_token": "abc"}, "readonly_token is no JWT"),
-        ({"readonly_token": "a.b.c"}, "readonly_token is no JWT"),
+        ({"private_key": "0x800000000000011000000000000000000000000000000000000000000000001"}, "no Starknet number"),
+        ({"account": ACCOUNT, "private_key": KEY, "readonly_token": "a.b.c"}, "not private_key and readonly_token"),
+        ({"account": ACCOUNT, "subkey": KEY, "readonly_token": "a.b.c"}, "not subkey and readonly_token"),
+        ({"readonly_token": "a.b.c"}, "readonly_token is no JWT: its middle part holds no claims"),
+        ({"readonly_token": f"a.{B64_LIST}.c"}, "readonly_token is no JWT: its middle part holds no claims"),
+        ({"readonly_token": jwt(sub="x").replace(".e", ".~e")}, "its middle part holds no claims"),
+        ({"readonly_token": jwt(sub="x")[20:]}, "readonly_token is no JWT: not three parts"),
+        ({"readonly_token": jwt(exp=str(int(NOW.timestamp()) - 60))}, "expired at 2026-11-21 11:59 UTC"),
+        ({"readonly_token": jwt(exp=int(NOW.timestamp()))}, "expired at 2026-11-21 12:00 UTC"),
         ({"readonly_token": jwt(exp=10**15)}, "readonly_token is no JWT: its exp is no date"),
         ({"readonly_token": jwt(exp=10**30)}, "readonly_token is no JWT: its exp is no date"),
         ({"readonly_token": jwt(exp=-(2**63))}, "readonly_token is no JWT: its exp is no date"),
@@ -146,9 +158,62 @@ def test_a_malformed_credential_is_named_and_not_shown(settings, words):
     with pytest.raises(CredentialsError) as caught:
         find(**settings)
     assert words in str(caught.value)
+    assert caught.value.venue == "paradex"
     for value in settings.values():
         if isinstance(value, str) and len(value.strip()) > 8 and value != ACCOUNT:
             assert value not in str(caught.value)
+
+
+@pytest.mark.parametrize(("digits", "hinted"), [("z" * 63, False), ("f" * 64, True), ("0x" + "f" * 64, True)])
+def test_what_is_as_long_as_an_ethereum_key_is_asked_about(digits, hinted):
+    """Most of those lie above the Stark prime; a shorter text is no such mistake."""
+    with pytest.raises(CredentialsError) as caught:
+        find(private_key=digits, account=ACCOUNT)
+    assert ("Ethereum key" in str(caught.value)) is hinted
+
+
+def test_the_smallest_key_and_both_spellings_of_the_prefix_are_taken():
+    """0x and 0X are one."""
+    assert find(private_key="0x1").signing_key() == 1
+    assert find(private_key=f"0X{KEY[2:]}").signing_key() == int(KEY, 16)
+
+
+def test_every_variable_of_the_environment_is_read():
+    """By the names that the messages and the documentation give."""
+    found = find({"PARADEX_SUBKEY": KEY, "PARADEX_ACCOUNT": ACCOUNT})
+    assert (found.kind, found.account) == (CredentialKind.SUBKEY, int(ACCOUNT, 16))
+    found = find({"PARADEX_READONLY_TOKEN": jwt(sub="x"), "PARADEX_ACCOUNT": ACCOUNT})
+    assert (found.kind, found.account) == (CredentialKind.READONLY, int(ACCOUNT, 16))
+
+
+def test_credentials_show_their_kind_and_whose_they_are():
+    """And nothing else."""
+    shown = [
+        repr(each)
+        for each in (
+            find(),
+            find(private_key=KEY),
+            find(subkey=KEY, account=ACCOUNT),
+            find(readonly_token=jwt(sub="x"), account=ACCOUNT),
+        )
+    ]
+    assert shown == [
+        "Credentials(none, account=None)",
+        "Credentials(main, account=None)",
+        f"Credentials(subkey, account={ACCOUNT})",
+        f"Credentials(readonly, account={ACCOUNT})",
+    ]
+
+
+def test_what_can_not_sign_says_what_it_is():
+    """No key, or one that only reads; both say what to set."""
+    for found, why in (
+        (find(), "no key was given"),
+        (find(readonly_token=jwt(sub="x")), "a read-only token can't sign"),
+    ):
+        with pytest.raises(CredentialsError, match=f"{why}: set private_key or subkey") as caught:
+            found.signing_key()
+        assert caught.value.venue == "paradex"
 
 
 def test_a_read_only_token_is_checked_by_its_own_date():
@@ -157,6 +222,8 @@ def test_a_read_only_token_is_checked_by_its_own_date():
     found = find(readonly_token=f"Bearer {good}\n")
     assert found.kind is CredentialKind.READONLY
     assert found.can_read
+    assert found.token is not None
+    assert found.token.reveal() == good
     assert not found.can_sign
     assert token_expiry(good) == NOW + timedelta(days=30)
     expired = jwt(exp=int((NOW - timedelta(minutes=1)).timestamp()))
