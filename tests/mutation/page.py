@@ -18,8 +18,11 @@ _HEAD = """\
 
 Do the tests notice when the code is wrong? `make mutate` makes small changes to the plugin's source, one at a time, and
 runs its unit tests (`tests/adapters/paradex`) on each: a mutant is killed when a test fails, and survives when none
-does. The conformance suite and the tests against the local exchange are not asked. `loose_json.py` is the core's reader
-through which every payload of the plugin goes. The run writes this page; it is not part of continuous integration.
+does. The conformance suite and the tests against the local exchange are not asked. The files are those in which
+signing, signing in, refusals, encoding, decoding, the streams and the order connection are; those that join them
+(`rest`, `session`, `orders`, `venue`) are left to the suite and the local exchange. `loose_json.py` is the core's
+reader through which every payload of the plugin goes. The run writes this page; it is not part of continuous
+integration.
 
 A change is one of: a comparison or its bound, an operator, a condition forced true or false or one of its parts left
 out, a number, a string such as a wire name, an enum's member, `None` in place of a returned or passed value, two

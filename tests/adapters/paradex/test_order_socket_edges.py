@@ -261,6 +261,26 @@ async def test_what_can_not_be_read_shows_no_secret(stub, bench, caplog):
     assert "an answer on the order connection can't be read" in caplog.text
 
 
+async def test_garbage_before_the_first_answer_does_no_harm(stub, bench, caplog):
+    """The reader goes on to the answer that follows it."""
+
+    async def say(call):
+        await next(iter(stub._sockets)).send_str("{")
+        await next(iter(stub._sockets)).send_json({"jsonrpc": "2.0", "id": call["id"], "result": {}})
+
+    def answer(call):
+        if call["method"] != "auth":
+            return TAKEN
+        saying.append(asyncio.ensure_future(say(call)))
+        return None
+
+    saying = []
+    stub.rpc = answer
+    assert (await bench().place()).status == "NEW"
+    await asyncio.gather(*saying)
+    assert "can't be read" in caplog.text
+
+
 async def test_a_message_about_nothing_that_was_asked_is_passed_over(stub, bench, caplog):
     """A notification has no id."""
 
