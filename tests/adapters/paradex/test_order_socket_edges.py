@@ -68,14 +68,14 @@ class Tokens:
 
 
 class Bench:
-    """An order connection on a stub, and its quotas, which are as wide as ``commands`` and ``connects`` in a minute."""
+    """An order connection on a stub, and its quotas, which are as wide as ``commands`` and ``connects`` in a day."""
 
     def __init__(self, stub, *, commands=100, connects=100, within=20.0, clock=None, **settings):
-        minute = timedelta(minutes=1)
+        day = timedelta(days=1)
         registry = RateLimiterRegistry()
         quotas = (
-            Quota(endpoints.ORDER_COMMANDS, ((commands, minute),), Scope.ACCOUNT, cancel_reserve=0.2),
-            Quota(endpoints.WS_CONNECT, ((connects, minute),), Scope.IP),
+            Quota(endpoints.ORDER_COMMANDS, ((commands, day),), Scope.ACCOUNT, cancel_reserve=0.2),
+            Quota(endpoints.WS_CONNECT, ((connects, day),), Scope.IP),
         )
         self.stub = stub
         self.tokens = Tokens()
