@@ -9,13 +9,13 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from perpkit.core.clock import Clock
-from perpkit.core.errors import ConfigError, PluginError, UnknownMarketError
+from perpkit.core.errors import ConfigError, DecodeError, PluginError, UnknownMarketError
 from perpkit.core.models import Market
 
 T = TypeVar("T")
 
 _RELOAD_AFTER = 60.0
-"""Seconds between loads caused by an unknown symbol: a new listing is found, a typo doesn't hammer the venue."""
+"""Seconds between loads caused by one unknown name: a new listing is found, a typo doesn't hammer the venue."""
 
 
 class MarketCatalog:
@@ -32,6 +32,8 @@ class MarketCatalog:
         self._by_id: dict[str, Market] = {}
         self._by_native: dict[str, Market] = {}
         self._loaded_at: float | None = None
+        self._looked_for: dict[str, float] = {}
+        """The venue's names that the listing does not hold, and until when it is not loaded again for them."""
         self._lock = asyncio.Lock()
 
     def use_loader(self, load: Callable[[], Awaitable[list[Market]]]) -> None:
@@ -107,17 +109,47 @@ class MarketCatalog:
 
     async def by_symbol(self, native: str) -> Market | None:
         """Return the market with the venue's own symbol; None when the listing, looked at again, does not hold it."""
-        await self.ensure()
-        found = self._by_native.get(native)
-        if found is None and self._may_reload():
-            await self.refresh()
-            found = self._by_native.get(native)
-        return found
+        await self._look_for([native])
+        return self._by_native.get(native)
 
     async def with_markets(self, rows: Iterable[T], symbol: Callable[[T], str]) -> list[tuple[T, Market]]:
         """Put each row beside its market, which ``symbol`` names; rows of what is no perpetual are left out."""
-        pairs = [(row, await self.by_symbol(symbol(row))) for row in rows]
-        return [(row, market) for row, market in pairs if market is not None]
+        named = [(row, symbol(row)) for row in rows]
+        await self._look_for([native for _, native in named])
+        return [(row, self._by_native[native]) for row, native in named if native in self._by_native]
+
+    async def with_every_market(
+        self, rows: Iterable[T], symbol: Callable[[T], str], what: str
+    ) -> list[tuple[T, Market]]:
+        """
+        Put each row beside its market, where none may be left out: the rows are of perpetuals.
+
+        Raises:
+            DecodeError: The listing, looked at again, does not hold the market of one; ``what`` says of what.
+        """
+        rows = list(rows)
+        pairs = await self.with_markets(rows, symbol)
+        if len(pairs) != len(rows):
+            lacking = min({symbol(row) for row in rows} - {market.symbol for _, market in pairs})
+            raise DecodeError(f"there is {what} in {lacking}, which the listing does not hold", venue=self._venue)
+        return pairs
+
+    async def _look_for(self, natives: Iterable[str]) -> None:
+        """
+        Load the listing again for names that the venue uses and that are not held: at once for one that comes up, since
+        what was listed a moment ago may be traded already, and then at most once a minute.
+        """
+        now = self._clock.monotonic()
+        unknown = [native for native in natives if native not in self._by_native]
+        if self._loaded_at is None:
+            await self.ensure()
+        elif any(now >= self._looked_for.get(native, now) for native in unknown):
+            await self.refresh()
+        else:
+            return
+        self._looked_for = {native: until for native, until in self._looked_for.items() if now < until}
+        nowhere = [native for native in unknown if native not in self._by_native]
+        self._looked_for.update(dict.fromkeys(nowhere, now + _RELOAD_AFTER))
 
     def get_by_symbol(self, native: str) -> Market | None:
         """Return a market already held, by the venue's own symbol. For decoding stream frames, which can't wait."""

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from perpkit.core.catalog import MarketCatalog
-from perpkit.core.errors import PluginError, UnknownMarketError
+from perpkit.core.errors import DecodeError, PluginError, UnknownMarketError
 from perpkit.core.models import Market
 from tests.core.clocks import ManualClock
 from tests.core.toys import toy_market
@@ -74,20 +74,71 @@ async def test_calls_at_the_same_time_share_one_load() -> None:
     assert loader.calls == 1
 
 
-async def test_a_new_listing_is_found_after_a_minute_and_a_typo_does_not_hammer() -> None:
-    """An unknown symbol reloads the listing, at most once a minute."""
+async def test_a_new_listing_that_a_user_names_is_found_after_a_minute_and_a_typo_does_not_hammer() -> None:
+    """An unknown name reloads the listing, at most once a minute."""
     clock = ManualClock()
     loader = _Loader(toy_market("BTC"))
     catalog = _catalog(loader, clock)
     await catalog.ensure()
     loader.markets.append(toy_market("NEW"))
     for _ in range(3):
-        assert await catalog.by_symbol("NEW_PERP") is None
+        with pytest.raises(UnknownMarketError):
+            await catalog.resolve("NEW-USD-PERP")
     assert loader.calls == 1
     clock.advance(60)
-    found = await catalog.by_symbol("NEW_PERP")
-    assert found is not None
+    assert (await catalog.resolve("NEW-USD-PERP")).symbol == "NEW_PERP"
     assert loader.calls == 2
+
+
+async def test_a_new_listing_that_the_venue_speaks_of_is_found_at_once() -> None:
+    """A row of the account's can be of a market that is seconds old; leaving it out would look like no position."""
+    loader = _Loader(toy_market("BTC"))
+    catalog = _catalog(loader)
+    await catalog.ensure()
+    loader.markets.append(toy_market("NEW"))
+    assert [market.symbol for _, market in await catalog.with_markets(["NEW_PERP"], str)] == ["NEW_PERP"]
+    assert loader.calls == 2
+
+
+async def test_a_name_that_is_listed_nowhere_costs_a_load_a_minute() -> None:
+    """An account with options has such rows for good. Another name that comes up is looked for at once all the same."""
+    clock = ManualClock()
+    loader = _Loader(toy_market("BTC"))
+    catalog = _catalog(loader, clock)
+    await catalog.ensure()
+    for _ in range(3):
+        assert await catalog.by_symbol("BTC_CALL") is None
+    assert loader.calls == 2
+    assert await catalog.by_symbol("BTC_PUT") is None
+    assert loader.calls == 3
+    clock.advance(59)
+    assert await catalog.by_symbol("BTC_CALL") is None
+    assert loader.calls == 3
+    clock.advance(1)
+    assert await catalog.with_markets(["BTC_CALL", "BTC_PUT"], str) == []
+    assert loader.calls == 4
+
+
+async def test_a_name_is_looked_for_again_where_the_listing_could_not_be_read() -> None:
+    """A load that failed proves nothing."""
+    loader = _Loader(toy_market("BTC"))
+    catalog = _catalog(loader)
+    await catalog.ensure()
+    twins = [toy_market("BTC"), toy_market("BTC").replace(symbol="TWIN")]
+    loader.markets = twins
+    with pytest.raises(PluginError):
+        await catalog.by_symbol("NEW_PERP")
+    loader.markets = [toy_market("BTC"), toy_market("NEW")]
+    assert await catalog.by_symbol("NEW_PERP") is not None
+
+
+async def test_where_no_row_may_be_left_out_the_market_that_is_lacking_is_named() -> None:
+    """A position that can't be shown is an error, never one position less."""
+    catalog = _catalog(_Loader(toy_market("BTC")))
+    whole = await catalog.with_every_market(iter(["BTC_PERP", "BTC_PERP"]), str, "a position")
+    assert [row for row, _ in whole] == ["BTC_PERP", "BTC_PERP"]
+    with pytest.raises(DecodeError, match="toy: there is a position in GONE_PERP, which the listing does not hold"):
+        await catalog.with_every_market(["BTC_PERP", "GONE_PERP"], str, "a position")
 
 
 async def test_two_rows_under_one_name_are_refused() -> None:

@@ -278,12 +278,11 @@ class ExtendedVenue:
 
     @hookimpl
     async def fetch_positions(self) -> list[Position]:
-        """Return every open position."""
-        rows = await self._rest.get_positions()
+        """Return every open position. One row that can't be read fails the whole: a gap here would look flat."""
+        rows = [row for row in await self._rest.get_positions() if row.size and row.status != "CLOSED"]
         now = self._clock.now()
-        pairs = await self._context.markets.with_markets(rows, lambda row: row.market)
-        positions = (decode.position(row, market, now) for row, market in pairs)
-        return [position for position in positions if position.size]
+        pairs = await self._context.markets.with_every_market(rows, lambda row: row.market, "a position")
+        return [decode.position(row, market, now) for row, market in pairs]
 
     @hookimpl
     async def fetch_fees(self, markets: Sequence[Market] | None) -> list[TradingFees]:

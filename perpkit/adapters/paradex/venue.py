@@ -65,6 +65,10 @@ _PRICE_KINDS: Final = {PriceKind.LAST: "last", PriceKind.MARK: "mark", PriceKind
 _MARGIN_TYPES: Final = {MarginMode.CROSS: "CROSS", MarginMode.ISOLATED: "ISOLATED"}
 
 
+_PERPETUAL: Final = "-PERP"
+"""How the symbol of a perpetual ends, and no other's does."""
+
+
 class ParadexVenue:
     """
     The plugin. Its settings are those of :class:`ParadexSettings` and the credentials of ``credentials.FIELDS``.
@@ -326,12 +330,11 @@ class ParadexVenue:
     @hookimpl
     async def fetch_positions(self) -> list[Position]:
         """Return every open position. One row that can't be read fails the whole: a gap here would look flat."""
-        rows = [row for row in await self._rest.get_positions() if row.status != "CLOSED"]
+        rows = await self._rest.get_positions()
+        rows = [row for row in rows if row.status != "CLOSED" and row.market.endswith(_PERPETUAL)]
         now = self._clock.now()
-        positions = [
-            decode_account.position(row, market, now)
-            for row, market in await self._context.markets.with_markets(rows, lambda row: row.market)
-        ]
+        pairs = await self._context.markets.with_every_market(rows, lambda row: row.market, "a position")
+        positions = [decode_account.position(row, market, now) for row, market in pairs]
         return [position for position in positions if position.size]
 
     @hookimpl

@@ -294,8 +294,12 @@ async def test_one_malformed_position_fails_the_whole_reading(stub, venue):
         "unrealisedPnl": "0",
         "realisedPnl": "0",
     }
-    stub.say("GET /user/positions", ok([good, {**good, "market": "ETH-USD"}, {**good, "size": "0"}]))
+    gone = {**good, "market": "GONE-USD"}
+    stub.say("GET /user/positions", ok([good, {**gone, "size": "0"}, {**gone, "status": "CLOSED"}]))
     assert [each.size for each in await venue.fetch_positions()] == [-1]
+    stub.say("GET /user/positions", ok([good, gone]))
+    with pytest.raises(DecodeError, match="there is a position in GONE-USD, which the listing does not hold"):
+        await venue.fetch_positions()
     stub.say("GET /user/positions", ok([good, {**good, "side": "UP"}]))
     with pytest.raises(DecodeError, match="LONG nor SHORT"):
         await venue.fetch_positions()

@@ -251,6 +251,24 @@ async def test_one_malformed_position_fails_the_whole_reading(stub, venue):
         await venue.fetch_positions()
 
 
+async def test_a_position_in_a_perpetual_that_is_not_listed_fails_the_reading(stub, venue):
+    """Left out, it would look flat. A market listed a moment ago is found by reading the listing again."""
+    row = {"market": "NEW-USD-PERP", "side": "LONG", "size": "1", "status": "OPEN"}
+    stub.say("GET /positions", {"results": [row]})
+    with pytest.raises(DecodeError, match="there is a position in NEW-USD-PERP, which the listing does not hold"):
+        await venue.fetch_positions()
+
+
+async def test_a_position_in_a_market_of_a_moment_ago_is_there(stub, venue):
+    """Whoever else trades on the account need not wait for our listing to grow old."""
+    await venue.fetch_markets()
+    new = {**MARKET_ROW, "symbol": "NEW-USD-PERP", "base_currency": "NEW"}
+    stub.say("GET /markets", {"results": [MARKET_ROW, new]})
+    row = {"market": "NEW-USD-PERP", "side": "LONG", "size": "1", "status": "OPEN"}
+    stub.say("GET /positions", {"results": [row]})
+    assert [each.market_id for each in await venue.fetch_positions()] == ["NEW-USD-PERP@paradex"]
+
+
 async def test_closed_and_foreign_positions_are_left_out(stub, venue):
     """Flat ones are never returned, options are not ours."""
     good = {"market": "BTC-USD-PERP", "side": "LONG", "size": "1", "status": "OPEN"}
