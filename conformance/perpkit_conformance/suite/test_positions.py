@@ -241,6 +241,21 @@ async def test_sixty_positions_are_all_returned(target: Target, venue: Venue) ->
         found.positions(await target.run(venue.fetch_positions()), target.truth().positions())
 
 
+@pytest.mark.rule("every-position-is-returned")
+@pytest.mark.needs("fetch_positions")
+async def test_a_position_in_a_market_of_a_moment_ago_is_returned(target: Target, venue: Venue) -> None:
+    """
+    A market is listed after the plugin has read the markets, and another client of the account trades there: left out
+    until the listing is read again, the position would look flat.
+    """
+    await target.run(venue.fetch_markets())
+    symbol = target.control.list_market("MOMENT", like=target.symbol).symbol
+    target.control.quote(symbol)
+    _submit(target, symbol, Side.SELL, Decimal("0.01"))
+    with Findings(target) as found:
+        found.positions(await target.run(venue.fetch_positions()), target.truth().positions())
+
+
 def _submit(target: Target, symbol: str, side: Side, size: Decimal) -> None:
     target.control.exchange.submit(
         OrderRequest(account_id=target.truth().account_id, market=symbol, side=side, type=OrderType.MARKET, size=size)

@@ -329,6 +329,17 @@ class TwentyPositions(ParadexVenue):
         return (await super().fetch_positions())[:20]
 
 
+@broken(rules="every-position-is-returned", checks="PS7")
+class OnlyPositionsOfMarketsHeld(ParadexVenue):
+    """Leaves out a position whose market was listed since the markets were read."""
+
+    @hookimpl
+    async def fetch_positions(self) -> list[Position]:
+        """See the class."""
+        held = set(self._context.markets.all)
+        return [each for each in await super().fetch_positions() if each.market_id in held]
+
+
 @broken(
     rules="old-positions-are-adopted",
     knock_on="closed-positions-disappear every-position-is-returned flips-and-partial-closes "
