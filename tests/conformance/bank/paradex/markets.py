@@ -146,7 +146,7 @@ class AlwaysOpen(_Listing):
 
 @broken(
     rules="listings-refresh",
-    knock_on="bad-rows-are-skipped funding-period-per-market market-status-follows",
+    knock_on="bad-rows-are-skipped every-position-is-returned funding-period-per-market market-status-follows",
     checks="MK10",
 )
 class FirstListingForEver(ParadexVenue):
