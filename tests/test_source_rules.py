@@ -13,6 +13,10 @@ ALLOWED: dict[str, dict[tuple[str, str], str]] = {
     "no_float_on_money_paths": {},
     "no_float_fields": {},
     "only_the_clock_reads_time": {
+        (
+            "perpkit.core.line_file",
+            "LineFile._acquire",
+        ): "a worker thread waits for another process, which has no clock of ours",
         ("perpkit_conformance.blocking", "blocking_noted"): "calls nothing: it stands in for it, to note who does",
     },
     "nothing_volatile_at_import": {},

@@ -5,10 +5,13 @@ is sent. It knows bytes, not what they mean. Everything here blocks: call it fro
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from types import ModuleType
 
@@ -26,6 +29,9 @@ _PRIVATE = 0o600
 _HOW = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
 """As bytes also on Windows, which would write other line ends than are counted."""
 
+_LOOK_EVERY = 0.01
+"""Seconds between looks at a lock: who has it writes a line or two."""
+
 
 class LineFile:
     """
@@ -36,15 +42,19 @@ class LineFile:
         what: What it is, for errors: ``the journal``.
         sync: Wait for the disk with each append. Without it a crash of the program loses nothing, a crash of the
             machine may lose the last lines.
+        patience: How long ``held`` waits for whoever has it.
 
     Raises:
         ConfigError: It can't be opened, or is no ordinary file.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, what: str, sync: bool = True) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], *, what: str, sync: bool = True, patience: timedelta = timedelta(seconds=5)
+    ) -> None:
         self.path = Path(path)
         self._what = what
         self._sync = sync
+        self._patience = patience
         self._seen = 0
         try:
             self._descriptor = os.open(self.path, _HOW, _PRIVATE)
@@ -73,15 +83,33 @@ class LineFile:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Keep everybody else out for a moment; waits for whoever has it."""
+        """
+        Keep everybody else out for a moment; waits for whoever has it.
+
+        Raises:
+            TimeoutError: It is not let go of: whoever has it was stopped, or hangs.
+        """
         if fcntl is None:
             yield
             return
-        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        self._acquire(fcntl)
         try:
             yield
         finally:
             fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+
+    def _acquire(self, locks: ModuleType) -> None:
+        until = time.monotonic() + self._patience.total_seconds()
+        while True:
+            try:
+                locks.flock(self._descriptor, locks.LOCK_EX | locks.LOCK_NB)
+            except BlockingIOError as error:
+                if time.monotonic() >= until:
+                    msg = f"another process has it for {self._patience.total_seconds():g} s now; is it stopped?"
+                    raise TimeoutError(errno.ETIMEDOUT, msg) from error
+            else:
+                return
+            time.sleep(_LOOK_EVERY)
 
     def read_new(self) -> list[bytes]:
         """Return the whole lines that were added since it was last read; a last one without its end is left."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import resource
+import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -55,3 +57,35 @@ def test_what_no_longer_fits_on_the_disk_leaves_no_trace(tmp_path: Path, disk, r
     again = LineFile(path, what="the journal")
     assert again.read_new() == [b"first", b"fourth"]
     again.close()
+
+
+def test_who_never_lets_go_of_the_file_is_not_waited_for_without_end(tmp_path: Path):
+    """A process that was stopped while it had the file must not stop everybody else."""
+    path = tmp_path / "lines"
+    stopped = LineFile(path, what="the journal")
+    waiting = LineFile(path, what="the journal", patience=timedelta(0))
+    with stopped.held(), pytest.raises(TimeoutError, match="another process has it for 0 s now; is it stopped"):
+        waiting.held().__enter__()
+    with waiting.held():
+        waiting.append(b"first\n")
+    for file in (stopped, waiting):
+        file.close()
+
+
+def test_who_has_the_file_for_a_moment_is_waited_for(tmp_path: Path):
+    """Both lines are written, one after the other."""
+    path = tmp_path / "lines"
+    first, second = LineFile(path, what="the journal"), LineFile(path, what="the journal")
+
+    def follow() -> None:
+        with second.held():
+            second.append(b"second\n")
+
+    with first.held():
+        follower = threading.Thread(target=follow)
+        follower.start()
+        first.append(b"first\n")
+    follower.join()
+    assert path.read_bytes() == b"first\nsecond\n"
+    for file in (first, second):
+        file.close()

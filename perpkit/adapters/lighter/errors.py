@@ -93,7 +93,11 @@ CODES: Final[Mapping[int, Meaning]] = {
     21305: _MARGIN,
     # Transactions
     TX_NOT_FOUND: Meaning(OrderNotFoundError),
-    21501: _FORM,
+    21501: Meaning(
+        InvalidRequestError,
+        RejectReason.INVALID_ORDER,
+        advice="transactions are dated by this machine's clock: one that is ten minutes behind is refused like this",
+    ),
     21505: _BAD,
     21506: Meaning(RateLimitError),
     21507: _MARGIN,
