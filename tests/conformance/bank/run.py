@@ -113,7 +113,7 @@ def main(given: Sequence[str] | None = None) -> int:
     parser.add_argument("--part", type=_part, metavar="K/N", help="every Nth of the kill table, from the Kth on")
     parser.add_argument("--resume", action="store_true", help="go on with a run that was broken off")
     parser.add_argument("--folder", type=Path, default=ROOT / ".bank", help="where what came of each plugin is kept")
-    parser.add_argument("--workers", type=int, default=2 * (os.cpu_count() or 1), help="half of each is waiting")
+    parser.add_argument("--workers", type=int, default=3 * (os.cpu_count() or 1), help="much of each is waiting")
     options = parser.parse_args(given)
     known = {bug.name: bug for venue in GOOD for bug in (the_good(venue), *(b for b in bugs() if b.venue == venue))}
     if unknown := set(options.names) - known.keys():

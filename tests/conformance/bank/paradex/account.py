@@ -8,6 +8,7 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
+from perpkit.adapters.paradex import decode_account
 from perpkit.adapters.paradex.venue import ParadexVenue
 from perpkit.core.errors import PerpkitError, VenueError
 from perpkit.core.hookspecs import hookimpl
@@ -336,8 +337,10 @@ class OnlyPositionsOfMarketsHeld(ParadexVenue):
     @hookimpl
     async def fetch_positions(self) -> list[Position]:
         """See the class."""
-        held = set(self._context.markets.all)
-        return [each for each in await super().fetch_positions() if each.market_id in held]
+        rows = [row for row in await self._rest.get_positions() if row.status != "CLOSED"]
+        now = self._context.clock.now()
+        pairs = [(row, self._context.markets.get_by_symbol(row.market)) for row in rows]
+        return [decode_account.position(row, market, now) for row, market in pairs if market is not None]
 
 
 @broken(
