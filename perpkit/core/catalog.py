@@ -109,13 +109,13 @@ class MarketCatalog:
 
     async def by_symbol(self, native: str) -> Market | None:
         """Return the market with the venue's own symbol; None when the listing, looked at again, does not hold it."""
-        await self._look_for([native])
+        await self.look_for([native])
         return self._by_native.get(native)
 
     async def with_markets(self, rows: Iterable[T], symbol: Callable[[T], str]) -> list[tuple[T, Market]]:
         """Put each row beside its market, which ``symbol`` names; rows of what is no perpetual are left out."""
         named = [(row, symbol(row)) for row in rows]
-        await self._look_for([native for _, native in named])
+        await self.look_for([native for _, native in named])
         return [(row, self._by_native[native]) for row, native in named if native in self._by_native]
 
     async def with_every_market(
@@ -134,10 +134,10 @@ class MarketCatalog:
             raise DecodeError(f"there is {what} in {lacking}, which the listing does not hold", venue=self._venue)
         return pairs
 
-    async def _look_for(self, natives: Iterable[str]) -> None:
+    async def look_for(self, natives: Iterable[str]) -> None:
         """
-        Load the listing again for names that the venue uses and that are not held: at once for one that comes up, since
-        what was listed a moment ago may be traded already, and then at most once a minute.
+        Load the listing again, once for all of them, for names that the venue uses and that are not held: at once for
+        one that comes up, since what was listed a moment ago may be traded already, and then at most once a minute.
         """
         now = self._clock.monotonic()
         unknown = [native for native in natives if native not in self._by_native]

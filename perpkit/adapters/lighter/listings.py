@@ -88,14 +88,16 @@ class Listings:
 
     async def market(self, index: int) -> Market | None:
         """Return the market of a number; None for what is no perpetual, also in the listing looked at again."""
-        await self._markets.ensure()
-        if (held := self.held(index)) is not None:
-            return held
-        # By a name that no market has: the catalog reads the listing again, at most once a minute.
-        await self._markets.by_symbol(f"market {index}")
+        await self._look_for([index])
         return self.held(index)
 
     async def with_markets(self, rows: Iterable[T], index: Callable[[T], int]) -> list[tuple[T, Market]]:
         """Put each row beside its market, whose number ``index`` tells; rows of what is no perpetual are left out."""
-        pairs = [(row, await self.market(index(row))) for row in rows]
-        return [(row, market) for row, market in pairs if market is not None]
+        numbered = [(row, index(row)) for row in rows]
+        await self._look_for([number for _, number in numbered])
+        return [(row, market) for row, number in numbered if (market := self.held(number)) is not None]
+
+    async def _look_for(self, indexes: Iterable[int]) -> None:
+        await self._markets.ensure()
+        # By names that no market has: the catalog reads the listing again, for each at most once a minute.
+        await self._markets.look_for([f"market {index}" for index in indexes if self.held(index) is None])

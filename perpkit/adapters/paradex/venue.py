@@ -307,8 +307,7 @@ class ParadexVenue:
         start = _start(since)
         fills = await self._rest.get_fills({"asset_kind": "PERP", "start_at": start}, limit=None, since=start)
         symbols = {row.market for row in positions} | {row.market for row in fills}
-        found = [await self._context.markets.by_symbol(symbol) for symbol in sorted(symbols)]
-        return [market for market in found if market is not None]
+        return [market for _, market in await self._context.markets.with_markets(sorted(symbols), str)]
 
     # Account
 

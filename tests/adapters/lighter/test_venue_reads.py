@@ -134,6 +134,19 @@ async def test_a_position_in_a_market_that_is_not_listed_fails_the_read(stub):
             await venue.fetch_positions()
 
 
+async def test_rows_of_several_unknown_markets_cost_one_reading_of_the_listing(stub):
+    """Trades of spot markets come among the others; what is looked for once is not looked for again at once."""
+    row = {**REST["DetailedAccounts"]["accounts"][0]["positions"][0]}
+    account = {**REST["DetailedAccounts"]["accounts"][0], "positions": [{**row, "market_id": n} for n in (77, 78, 79)]}
+    stub.say("GET /api/v1/account", {"code": 200, "accounts": [account]})
+    async with stub.open() as venue:
+        await venue.fetch_markets()
+        for _ in range(2):
+            with pytest.raises(DecodeError, match="market 77"):
+                await venue.fetch_positions()
+        assert len(stub.requests("GET /api/v1/orderBookDetails")) == 2
+
+
 async def test_a_market_row_that_can_not_be_read_spoils_no_other(stub, caplog):
     """It is logged and left out; spot rows are left out too."""
     rows = listing(1, 2, 3)
