@@ -16,13 +16,13 @@ from perpkit.core.transport.http import HttpReply
 from tests.conformance.bank.tamper import Request, TamperedHttp, TamperedStream
 
 
-def stream_plugin(good: Any, module: str) -> Any:
-    """Return the shape whose bugs are in the venue's one stream."""
+def stream_plugin(good: Any, module: str, stream: type[TamperedStream] = TamperedStream) -> Any:
+    """Return the shape whose bugs are in the venue's streams, with the class that hands on what they do."""
 
     class StreamPlugin(good):
         """A plugin whose stream is spoiled; a subclass names the stream's class."""
 
-        stream_type: type[TamperedStream] = TamperedStream
+        stream_type: type[TamperedStream] = stream
 
         @hookimpl
         def open_stream(self, channels: Sequence[Subscription]) -> Any:
@@ -32,8 +32,8 @@ def stream_plugin(good: Any, module: str) -> Any:
     return _of(StreamPlugin, module)
 
 
-def wire_plugin(good: Any, module: str) -> Any:
-    """Return the shape whose bugs are in requests and answers."""
+def wire_plugin(good: Any, module: str, *, with_what_lies_beneath: bool = False) -> Any:
+    """Return the shape whose bugs are in requests and answers, by paths, or by those and all that lie beneath them."""
 
     class WirePlugin(good):
         """A plugin whose requests or answers are spoiled; a subclass overrides ``sent`` or ``came``."""
@@ -59,11 +59,16 @@ def wire_plugin(good: Any, module: str) -> Any:
             """Return an answer as the broken plugin reads it."""
             return reply
 
+        def _concerns(self, path: str) -> bool:
+            if not self.paths or path in self.paths:
+                return True
+            return with_what_lies_beneath and path.startswith(tuple(f"{each}/" for each in self.paths))
+
         def _sent(self, method: str, path: str, given: dict[str, Any]) -> Request:
-            return self.sent(method, path, given) if not self.paths or path in self.paths else (method, path, given)
+            return self.sent(method, path, given) if self._concerns(path) else (method, path, given)
 
         def _came(self, method: str, path: str, reply: HttpReply) -> HttpReply:
-            return self.came(method, path, reply) if not self.paths or path in self.paths else reply
+            return self.came(method, path, reply) if self._concerns(path) else reply
 
     return _of(WirePlugin, module)
 

@@ -8,11 +8,10 @@ from datetime import datetime
 from typing import Any
 
 from perpkit.adapters.extended.venue import ExtendedVenue
-from perpkit.core.hookspecs import hookimpl
 from perpkit.core.models import Subscription
 from perpkit.core.streams.protocol import Decoder, Frame, Incoming, StreamEndpoint, StreamTraits, Topic
-from perpkit.core.transport.http import HttpReply
-from tests.conformance.bank.tamper import Request, TamperedHttp, TamperedStream
+from tests.conformance.bank.shapes import stream_plugin, wire_plugin
+from tests.conformance.bank.tamper import TamperedStream
 
 
 class TamperedStreams(TamperedStream):
@@ -52,49 +51,8 @@ class TamperedStreams(TamperedStream):
         return frame
 
 
-class StreamPlugin(ExtendedVenue):
-    """A plugin whose streams are spoiled; a subclass names the streams' class."""
-
-    stream_type: type[TamperedStreams] = TamperedStreams
-
-    @hookimpl
-    def open_stream(self, channels: Sequence[Subscription]) -> Any:
-        """Return the spoiled addresses and words."""
-        return self.stream_type(super().open_stream(channels), self)
-
-
-class WirePlugin(ExtendedVenue):
-    """A plugin whose requests or answers are spoiled; a subclass overrides ``sent`` or ``came``."""
-
-    paths: tuple[str, ...] = ()
-    """Only requests to these paths, and to those beneath them, pass through the bug; none are named where any may."""
-
-    def __init__(self, context: Any) -> None:
-        super().__init__(context)
-        rest: Any = self._rest
-        rest._http = TamperedHttp(rest._http, request=self._sent, reply=self._came)
-
-    @classmethod
-    def seams(cls) -> frozenset[str] | None:
-        """See :func:`tests.conformance.bank.seams.seams_of`."""
-        return frozenset(cls.paths) or None
-
-    def sent(self, method: str, path: str, given: dict[str, Any]) -> Request:
-        """Return method, path and the rest of a request as the broken plugin sends them."""
-        return method, path, given
-
-    def came(self, method: str, path: str, reply: HttpReply) -> HttpReply:
-        """Return an answer as the broken plugin reads it."""
-        return reply
-
-    def _concerns(self, path: str) -> bool:
-        return not self.paths or any(path == each or path.startswith(f"{each}/") for each in self.paths)
-
-    def _sent(self, method: str, path: str, given: dict[str, Any]) -> Request:
-        return self.sent(method, path, given) if self._concerns(path) else (method, path, given)
-
-    def _came(self, method: str, path: str, reply: HttpReply) -> HttpReply:
-        return self.came(method, path, reply) if self._concerns(path) else reply
+StreamPlugin = stream_plugin(ExtendedVenue, __name__, TamperedStreams)
+WirePlugin = wire_plugin(ExtendedVenue, __name__, with_what_lies_beneath=True)
 
 
 class SignedPlugin(ExtendedVenue):
