@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from perpkit.core.transport.ratelimit import process_registry
+
 # A busy machine is no defect, so no deadline. The examples are the same in every run; HYPOTHESIS_PROFILE=explore draws
 # new ones, and a failure prints the blob that repeats it.
 settings.register_profile("perpkit", deadline=None, derandomize=True)
@@ -17,6 +19,15 @@ settings.register_profile("explore", deadline=None, print_blob=True, max_example
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "perpkit"))
 
 ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(autouse=True)
+def _limits_of_its_own() -> None:
+    """
+    Nothing of what other tests have used up, or of what another venue allows: limits are kept by host, and the port of
+    a local exchange that is gone is given to another before long.
+    """
+    process_registry.cache_clear()
 
 
 @cache

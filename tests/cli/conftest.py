@@ -11,8 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from perpkit.cli.app import app
-from perpkit.core import opening, plugins
-from perpkit.core.transport.ratelimit import RateLimiterRegistry
+from perpkit.core import plugins
 from tests.cli.toy import ToyVenue
 
 ENTRY_POINTS = [
@@ -31,8 +30,6 @@ def install_toy(monkeypatch: pytest.MonkeyPatch, **environment: str) -> None:
         return [entry for entry in ENTRY_POINTS if entry.group == group]
 
     monkeypatch.setattr(plugins, "entry_points", entry_points)
-    # Limits are kept by host, and the toy's host is every local server's.
-    monkeypatch.setattr(opening, "process_registry", RateLimiterRegistry)
     for name in [name for name in os.environ if name.startswith(("TOY_", "PERPKIT_")) or name == "COLUMNS"]:
         monkeypatch.delenv(name)
     for name, value in environment.items():

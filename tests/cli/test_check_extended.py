@@ -11,10 +11,8 @@ from perpkit.adapters.extended.credentials import VARIABLES
 from perpkit.cli.checkup import Checkup
 from perpkit.cli.findings import Finding, Verdict
 from perpkit.cli.options import Target
-from perpkit.core import opening
 from perpkit.core.clock import SystemClock
 from perpkit.core.models import Channel
-from perpkit.core.transport.ratelimit import RateLimiterRegistry
 from perpkit.sim.clock import SimClock
 from perpkit.sim.venues.extended import LocalExtended, Settings
 from perpkit.sim.venues.extended.accounts import LocalAccount
@@ -25,7 +23,6 @@ WAIT = timedelta(seconds=10)
 @pytest.fixture
 async def local(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[LocalExtended]:
     """A local Extended in real time, with its first account's keys in the environment."""
-    monkeypatch.setattr(opening, "process_registry", RateLimiterRegistry)
     for variable in VARIABLES.values():
         monkeypatch.delenv(variable, raising=False)
     settings = Settings(environment="testnet")

@@ -12,10 +12,8 @@ import pytest
 from perpkit.cli.checkup import Checkup
 from perpkit.cli.findings import Finding, Verdict
 from perpkit.cli.options import Target
-from perpkit.core import opening
 from perpkit.core.clock import SystemClock
 from perpkit.core.models import Channel
-from perpkit.core.transport.ratelimit import RateLimiterRegistry
 from perpkit.sim.clock import SimClock
 from perpkit.sim.markets import SystemStatus
 from perpkit.sim.venues.paradex.server import LocalParadex
@@ -26,7 +24,6 @@ WAIT = timedelta(seconds=10)
 @pytest.fixture
 async def local(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[LocalParadex]:
     """A local Paradex in real time, with its first account's key in the environment."""
-    monkeypatch.setattr(opening, "process_registry", RateLimiterRegistry)
     for name in ("PARADEX_SUBKEY", "PARADEX_READONLY_TOKEN", "PARADEX_CREDENTIALS_FILE"):
         monkeypatch.delenv(name, raising=False)
     async with LocalParadex(clock=SimClock.real_time(), liquidity=True) as venue:
