@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 _FIXTURES = "perpkit_conformance.fixtures"
 _NEEDED = ("pytest_asyncio", "jsonschema", "yaml", "fast_stark_crypto")
-_LONGEST_TEST = 60
-"""Real seconds; a test of the suite takes about one."""
 
 _HOLDS = pytest.StashKey[dict[str, Any]]()
 _PLANNED = pytest.StashKey[dict[str, str]]()
@@ -112,10 +110,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if marked is None:
             (dropped if wanted_rules or wanted_tier else kept).append(item)
             continue
+        from perpkit_conformance.bounds import bound  # noqa: PLC0415 - see the module's text
+
         item.user_properties.append((RULE, marked.id))
-        if config.pluginmanager.has_plugin("timeout") and item.get_closest_marker("timeout") is None:
-            # A plugin that hangs must fail its rule, not the whole run.
-            item.add_marker(pytest.mark.timeout(_LONGEST_TEST))
+        bound(item)
         needed = [claim for mark in item.iter_markers("needs") for claim in mark.args]
         if needed:
             item.user_properties.append((NEEDS, needed))

@@ -23,6 +23,9 @@ pytestmark = pytest.mark.needs("open_stream", "channel:book")
 DEPTH = 10
 """Compared on each side. Every venue streams at least so many."""
 
+PROMPT = timedelta(seconds=10)
+"""Within so much of the venue's time a change must be seen; what a later snapshot puts right was wrong until then."""
+
 Rows = list[tuple[Decimal, Decimal]]
 
 
@@ -138,7 +141,7 @@ async def test_after_any_operations_the_book_is_the_exchanges(trader: Trader, ve
         for _ in range(40):
             done += [shaker.shake() for _ in range(shaker.rng.randint(1, 5))]
             trader.target.advance(timedelta(milliseconds=shaker.rng.choice((10, 60, 200))))
-            await follower.agree(f"seed {venue_seed}: {done[-5:]}")
+            await follower.agree(f"seed {venue_seed}: {done[-5:]}", within=PROMPT)
         assert StreamState.GAP not in watch.states, "nothing was lost on the way, and a gap was reported"
 
 
@@ -151,9 +154,9 @@ async def test_a_size_in_a_change_is_what_stands_there_now(trader: Trader) -> No
         await follower.agree("subscribing")
         for size in (100, 700):
             trader.rest(Side.BUY, price, trader.size(size))
-            await follower.agree(f"{size} more on one level")
+            await follower.agree(f"{size} more on one level", within=PROMPT)
         trader.target.control.exchange.cancel(LIQUIDITY, _last(trader).id)
-        await follower.agree("less on one level")
+        await follower.agree("less on one level", within=PROMPT)
 
 
 def _last(trader: Trader) -> Order:

@@ -27,10 +27,11 @@ from perpkit.core.transport.http import HttpTimeouts
 from tests.conformance.bank.probe import Probe, Result, rule_of
 from tests.conformance.bank.registry import Bug, bugs, files_of, good_class, with_shadows
 from tests.conformance.bank.seams import recorded
+from tests.conformance.bank.slots import Slots
 
 LONGEST_TEST = 40
 """Real seconds. A test of the suite takes about one, several on a busy machine; a plugin that hangs fails its rule."""
-LONGEST_RUN = 1200
+LONGEST_RUN = 600
 """Real seconds over one plugin."""
 
 _COLLECT_RARELY = (50_000, 20, 100)
@@ -51,7 +52,7 @@ class _Run:
 
 class Forks:
     """
-    Runs the collected tests over plugins, in this many processes at a time.
+    Runs the collected tests over plugins, each in a process of its own, as many at a time as there are places.
 
     Args:
         tell: Called with each plugin, the rules that its run decided, and what came; with the reason instead where
@@ -70,15 +71,15 @@ class Forks:
         *,
         folder: Path,
         choose: str,
-        workers: int,
+        slots: Slots,
         good: Result | None = None,
     ) -> None:
-        # The good ones first. The longest next: begun last, they would keep one core busy and leave the other idle.
+        # The good one first: what each test passes through is recorded on it. Then those that are run over all tests.
         self._waiting = sorted(bugs, key=lambda bug: bool(bug.rules) * (1 + _is_chosen(bug)))
         self._tell = tell
         self._folder = folder
         self._choose = choose
-        self._workers = workers
+        self._slots = slots
         self._running: dict[int, _Run] = {}
         self._good = good
 
@@ -94,22 +95,31 @@ class Forks:
         if session.testsfailed:
             raise session.Interrupted("the suite can't be collected")
         gc.freeze()
+        if self._good is not None:
+            self._longest_first(session.items)
         try:
             while self._waiting or self._running:
-                while len(self._running) < self._workers and (bug := self._next()) is not None:
+                while (bug := self._next()) is not None and self._slots.take():
+                    self._waiting.remove(bug)
                     self._start(session, bug)
-                self._reap()
+                self._reap(session.items)
         finally:
             for pid in self._running:
                 os.killpg(pid, signal.SIGKILL)
         return True
 
     def _next(self) -> Bug | None:
-        # The good plugin comes first, and what is chosen by its seams waits for what it passed through.
-        for number, bug in enumerate(self._waiting):
+        # What is chosen by the good plugin's seams waits for what it passed through.
+        for bug in self._waiting:
             if self._choose != "seams" or self._good is not None or not _is_chosen(bug):
-                return self._waiting.pop(number)
+                return bug
         return None
+
+    def _longest_first(self, items: Sequence[pytest.Item]) -> None:
+        """Begun last, the longest would keep one core busy and leave the others idle."""
+        spent = self._good.spent if self._good is not None else {}
+        took = {bug.name: sum(spent.get(item.nodeid, 0) for item in self._chosen(items, bug)) for bug in self._waiting}
+        self._waiting.sort(key=lambda bug: took[bug.name], reverse=True)
 
     def _chosen(self, items: Sequence[pytest.Item], bug: Bug) -> list[pytest.Item]:
         if self._choose == "files" and bug.rules:
@@ -148,8 +158,9 @@ class Forks:
             decided = frozenset(rule for rule in map(rule_of, items) if files.issuperset(files_of({rule})))
         self._running[pid] = _Run(bug, decided, out, time.monotonic(), record)
 
-    def _reap(self) -> None:
-        pid, status = os.waitpid(-1, os.WNOHANG)
+    def _reap(self, items: Sequence[pytest.Item]) -> None:
+        # Without one of its own, this venue waits for the places that others have.
+        pid, status = os.waitpid(-1, os.WNOHANG) if self._running else (0, 0)
         if not pid:
             now = time.monotonic()
             for each, run in self._running.items():
@@ -160,11 +171,13 @@ class Forks:
         run = self._running.pop(pid, None)
         if run is None:
             return
+        self._slots.give()
         result: Result | str = f"ended with {os.waitstatus_to_exitcode(status)}"
         if run.out.exists():
             result = msgspec.msgpack.decode(run.out.read_bytes(), type=Result)
             if run.record:
                 self._good = result
+                self._longest_first(items)
         self._tell(run.bug, run.rules, result)
 
 

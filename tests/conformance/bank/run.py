@@ -24,6 +24,7 @@ from perpkit_conformance.__main__ import HERE
 from tests.conformance.bank.forks import Forks
 from tests.conformance.bank.probe import Result
 from tests.conformance.bank.registry import GOOD, SUITE, Bug, bugs, files_of, the_good
+from tests.conformance.bank.slots import Slots
 from tests.conformance.bank.verdict import Verdict, page, printed
 
 ROOT = Path(__file__).parents[3]
@@ -33,18 +34,18 @@ Came = tuple[frozenset[str], Result | str, str]
 """The rules that were decided, what came, and the plugin's digest when it was run."""
 
 
-def run_over(venue: str, chosen: Sequence[Bug], *, folder: Path, choose: str, workers: int) -> None:
+def run_over(venue: str, chosen: Sequence[Bug], *, folder: Path, choose: str, slots: Slots) -> int:
     """
     Run the suite over plugins of a venue in a process of its own, print each verdict, and keep what came in a folder:
     written as it comes, so that a run that was broken off can go on.
+
+    Returns:
+        The process, which goes on.
     """
     sys.stdout.flush()
     pid = os.fork()
     if pid:
-        _, status = os.waitpid(pid, 0)
-        if status:
-            raise SystemExit(f"the run over {venue}'s plugins broke off")
-        return
+        return pid
     code = 1
     try:
         files = files_of({rule for bug in chosen for rule in bug.rules}) if choose == "files" else [SUITE]
@@ -66,7 +67,7 @@ def run_over(venue: str, chosen: Sequence[Bug], *, folder: Path, choose: str, wo
             partial(keep, folder),
             folder=folder,
             choose=choose,
-            workers=workers,
+            slots=slots,
             good=good.result if good is not None and good.result.seams else None,
         )
         code = pytest.main(command, plugins=[forks])
@@ -132,10 +133,16 @@ def main(given: Sequence[str] | None = None) -> int:
         for bug in chosen:
             (folder / f"{bug.name}.json").unlink(missing_ok=True)
     began = time.monotonic()
+    # Side by side: each venue begins with its good plugin alone and ends with its last few.
+    slots = Slots(options.workers)
+    running = {}
     for venue in GOOD:
         run = [bug for bug in chosen if bug.venue == venue and kept(folder, bug) is None]
         if run:
-            run_over(venue, run, folder=folder, choose=choose, workers=options.workers)
+            running[run_over(venue, run, folder=folder, choose=choose, slots=slots)] = venue
+    broken_off = [venue for pid, venue in running.items() if os.waitpid(pid, 0)[1]]
+    if broken_off:
+        raise SystemExit(f"the run over the plugins of {', '.join(broken_off)} broke off; --resume goes on with it")
     verdicts = [verdict for bug in chosen if (verdict := kept(folder, bug)) is not None]
     wrong = [each for each in verdicts if not each.holds]
     spent = sum(each.result.cpu_seconds for each in verdicts)

@@ -22,6 +22,7 @@ from unittest import mock
 
 from perpkit.core.hookspecs import PROJECT
 from perpkit.core.transport.http import HttpClient
+from tests.conformance.bank.fields import FieldsRead
 from tests.conformance.bank.shadows import SHADOWED, Shadows, is_wire, overridden, touches_the_world
 from tests.conformance.bank.watched import Outcome
 
@@ -122,13 +123,15 @@ class Recording:
     a second time there is ``PATH again``; where the venue refuses there are ``PATH refused`` and ``status 429``.
     """
 
-    def __init__(self, shadows: Shadows, seen: set[str]) -> None:
+    def __init__(self, shadows: Shadows, seen: set[str], fields: FieldsRead) -> None:
         self._shadows = shadows
         self._seen = seen
+        self._fields = fields
 
     def begin(self) -> None:
         """Forget the test before."""
         self._shadows.forget()
+        self._fields.begin()
         self._seen.clear()
 
     def note(self, method: str) -> None:
@@ -137,7 +140,7 @@ class Recording:
 
     def end(self) -> set[str]:
         """Return what was seen since the beginning."""
-        return set(self._seen)
+        return self._seen | self._shadows.told_apart_by_fields()
 
 
 @contextmanager
@@ -149,7 +152,8 @@ def recorded(good: type, broken: Mapping[str, type]) -> Iterator[Recording]:
         broken: The classes of those broken plugins that have a shadow, by name.
     """
     seen: set[str] = set()
-    shadows = Shadows(broken, good, seen)
+    fields = FieldsRead()
+    shadows = Shadows(broken, good, seen, fields)
     ask = HttpClient.request
 
     async def asked(self: HttpClient, method: str, path: str, **given: Any) -> Any:
@@ -177,7 +181,8 @@ def recorded(good: type, broken: Mapping[str, type]) -> Iterator[Recording]:
         if "__repr__" not in vars(good):
             shown = _noting(shadows, seen, "__repr__", object.__repr__)
             stack.enter_context(mock.patch.object(good, "__repr__", shown))
-        yield Recording(shadows, seen)
+        stack.enter_context(fields.noted())
+        yield Recording(shadows, seen, fields)
 
 
 def _noting(shadows: Shadows, seen: set[str], name: str, value: Callable[..., Any]) -> Callable[..., Any]:

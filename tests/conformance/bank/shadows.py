@@ -20,6 +20,7 @@ from typing import Any
 import msgspec
 
 from perpkit.core.models import Model
+from tests.conformance.bank.fields import FieldsRead, changed
 from tests.conformance.bank.watched import Outcome, spoiled_in, watched
 
 SHADOWED = frozenset({"__init__", "__repr__"})
@@ -78,10 +79,13 @@ class Shadows:
         broken: The classes of those that have one, by name.
         good: The class of the good one.
         seen: Where the names of those are noted that differed.
+        fields: What is read of the markets meanwhile.
     """
 
-    def __init__(self, broken: Mapping[str, type], good: type, seen: set[str]) -> None:
+    def __init__(self, broken: Mapping[str, type], good: type, seen: set[str], fields: FieldsRead) -> None:
         self._seen = seen
+        self._fields = fields
+        self._in_fields: dict[str, frozenset[str]] = {}
         self._of: dict[str, list[tuple[str, type]]] = defaultdict(list)
         self._wires: list[tuple[str, type]] = []
         self._playing: _Played | None = None
@@ -107,6 +111,11 @@ class Shadows:
     def forget(self) -> None:
         """Let go of the shadows of a test that is over."""
         self._made.clear()
+        self._in_fields.clear()
+
+    def told_apart_by_fields(self) -> set[str]:
+        """Return the broken plugins of whose markets a field is another one, and has been read."""
+        return {bug for bug, fields in self._in_fields.items() if self._fields.any_of(fields)}
 
     def played(self, name: str, given: tuple[Any, ...]) -> tuple[bool, Any]:
         """Return whether a shadow is asking, and what it is told."""
@@ -121,15 +130,17 @@ class Shadows:
 
     def compare(self, plugin: Any, name: str, given: tuple[Any, ...], outcome: Outcome) -> None:
         """Let each shadow that has this method otherwise answer too, and note those that do otherwise."""
-        for bug, shadow in self._of.get(name, ()):
-            if bug not in self._seen and self._differs(self._shadow(plugin, shadow), name, given, outcome):
-                self._seen.add(bug)
+        with self._fields.paused():
+            for bug, shadow in self._of.get(name, ()):
+                if bug not in self._seen and self._differs(self._shadow(plugin, shadow), name, given, outcome):
+                    self._seen.add(bug)
 
     def compare_wire(self, client: Any, method: str, path: str, given: dict[str, Any], outcome: Outcome) -> None:
         """Let each broken plugin that changes requests or answers do so, and note those that do."""
-        for bug, shadow in self._wires:
-            if bug not in self._seen and self._changes(self._shadow(client, shadow), method, path, given, outcome):
-                self._seen.add(bug)
+        with self._fields.paused():
+            for bug, shadow in self._wires:
+                if bug not in self._seen and self._changes(self._shadow(client, shadow), method, path, given, outcome):
+                    self._seen.add(bug)
 
     def opened(self, plugin: Any, stream: Any) -> Any:
         """Return a stream that was opened, so watched that the broken plugins' streams are its shadows."""
@@ -140,9 +151,14 @@ class Shadows:
             made.append((bug, _Spoiled(stream_type(stream, self._shadow(plugin, shadow)), spoiled)))
 
         def told(name: str, given: tuple[Any, ...], outcome: Outcome) -> None:
-            for bug, spoiled in made:
-                if bug not in self._seen and name in spoiled.methods and self._spoils(spoiled, name, given, outcome):
-                    self._seen.add(bug)
+            with self._fields.paused():
+                for bug, spoiled in made:
+                    if (
+                        bug not in self._seen
+                        and name in spoiled.methods
+                        and self._spoils(spoiled, name, given, outcome)
+                    ):
+                        self._seen.add(bug)
 
         return watched(stream, told)
 
@@ -196,7 +212,16 @@ class Shadows:
             object.__setattr__(shadow, "_is_shadow_of", good)
         if name == "__init__" and vars(shadow).keys() != {"_is_shadow_of"}:
             return True
-        return played.asked != 1 or not _same(came, outcome)
+        if played.asked != 1:
+            return True
+        if _same(came, outcome):
+            return False
+        fields = changed(came, outcome)
+        if fields is None:
+            return True
+        bug = type(shadow).__name__
+        self._in_fields[bug] = self._in_fields.get(bug, frozenset()) | fields
+        return False
 
     def _shadow(self, of: Any, shadow: type) -> Any:
         key = (id(of), shadow.__name__)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -12,10 +13,11 @@ from typing import Any
 
 import pytest
 
-from perpkit.core.models import Balance
+from perpkit.core.models import Balance, Market
 from perpkit.core.transport.http import HttpClient, HttpReply
 from tests.conformance.bank.seams import has_shadow, recorded
 from tests.conformance.bank.tamper import TamperedStream
+from tests.core.builders import a_market
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -203,6 +205,50 @@ def test_a_bug_of_a_stream_shows_in_the_frames_that_it_reads_otherwise():
 
     assert not asyncio.run(read("LOUD", "broken"))
     assert asyncio.run(read("LOUD", "low"))
+
+
+class _Lists(_Good):
+    async def fetch_markets(self) -> list[Market]:
+        return [a_market(max_leverage=20, status="open")]
+
+
+class _LeverageTable(_Lists):
+    async def fetch_markets(self) -> list[Market]:
+        return [each.replace(max_leverage=50) for each in await super().fetch_markets()]
+
+
+class _ListedTwice(_Lists):
+    async def fetch_markets(self) -> list[Market]:
+        return await super().fetch_markets() * 2
+
+
+@pytest.mark.parametrize(
+    ("plugin", "look", "shows"),
+    [
+        (_LeverageTable, lambda market: market.id, False),
+        (_LeverageTable, lambda market: (market.symbol, market.tick_size, market.status), False),
+        (_LeverageTable, lambda market: market.max_leverage, True),
+        (_LeverageTable, lambda market: market == a_market(), True),
+        (_LeverageTable, lambda market: market.model_dump_json(), True),
+        (_LeverageTable, lambda market: market.replace(tick_size=1), True),
+        (_LeverageTable, hash, True),
+        (_LeverageTable, repr, True),
+        (_LeverageTable, copy.copy, True),
+        (_LeverageTable, vars, True),
+        (_ListedTwice, lambda market: market.id, True),
+    ],
+)
+def test_a_bug_in_a_field_of_the_markets_shows_where_the_field_is_read(plugin, look, shows):
+    """By whatever way; another number of markets shows always."""
+
+    async def ask() -> bool:
+        with recorded(_Lists, {"it": plugin}) as recording:
+            recording.begin()
+            (market,) = await _Lists({"totals": ""}).fetch_markets()
+            look(market)
+            return "it" in recording.end()
+
+    assert asyncio.run(ask()) is shows
 
 
 class _WirePlugin(_Good):

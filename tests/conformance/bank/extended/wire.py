@@ -8,9 +8,10 @@ from typing import Any
 import msgspec
 
 from perpkit.adapters.extended import endpoints
+from perpkit.adapters.extended.venue import ExtendedVenue
 from perpkit.core.errors import CredentialsError
 from perpkit.core.transport.http import HttpReply
-from tests.conformance.bank.extended.shapes import SettingsPlugin, WirePlugin
+from tests.conformance.bank.extended.shapes import WirePlugin
 from tests.conformance.bank.registry import broken
 from tests.conformance.bank.tamper import Request
 
@@ -72,16 +73,14 @@ class WrappedKeySent(WirePlugin):
 
 
 @broken(rules="bad-credentials-are-named", checks="AU3", mistakes="M11")
-class KeyWithItsLineEnd(SettingsPlugin):
+class KeyWithItsLineEnd(ExtendedVenue):
     """Takes the line end that was copied with the API key for a part of it."""
 
-    @staticmethod
-    def other(settings: dict[str, Any]) -> dict[str, Any]:
-        """See the class."""
-        key = settings.get("api_key")
+    def __init__(self, context: Any) -> None:
+        key = context.settings.get("api_key")
         if isinstance(key, str) and key != key.strip():
             raise CredentialsError("api_key: the venue answers 401")
-        return settings
+        super().__init__(context)
 
 
 # Pages and limits

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from http import HTTPStatus
+from typing import Any
 
-from perpkit.adapters.paradex import decode, endpoints, schema
+from perpkit.adapters.paradex import decode, endpoints, schema, wire
 from perpkit.adapters.paradex.venue import ParadexVenue
 from perpkit.core.hookspecs import hookimpl
 from perpkit.core.models import BookSnapshot, Fill, Instrument, Market, MarketStatus, Ticker
+from perpkit.core.transport.http import HttpReply
+from tests.conformance.bank.paradex.shapes import WirePlugin
 from tests.conformance.bank.registry import broken
 
 
@@ -105,15 +109,23 @@ class FillsInCoins(ParadexVenue):
 
 
 @broken(rules="bad-rows-are-skipped", checks="MK7")
-class OneBadRowStopsAll(ParadexVenue):
+class OneBadRowStopsAll(WirePlugin):
     """Decodes the listing as a whole."""
 
-    @hookimpl
-    async def fetch_markets(self) -> list[Market]:
+    paths = (endpoints.MARKETS,)
+
+    def __init__(self, context: Any) -> None:
+        super().__init__(context)
+        self._redactor = context.redactor
+
+    def came(self, method: str, path: str, reply: HttpReply) -> HttpReply:
         """See the class."""
-        answer = await self._rest._public(schema.Results[schema.Market], endpoints.MARKETS)
-        now = self._clock.now()
-        return [decode.market(row, now) for row in answer.results if row.symbol.endswith("-PERP")]
+        if reply.status == HTTPStatus.OK:
+            listing = schema.Results[schema.Market]
+            for row in wire.read(listing, reply.body, what="the listing", redactor=self._redactor).results:
+                if row.symbol.endswith("-PERP"):
+                    decode.market(row, reply.received_at)
+        return reply
 
 
 @broken(rules="only-perpetuals", knock_on="bad-rows-are-skipped", checks="MK8")
