@@ -312,6 +312,17 @@ async def test_a_limit_takes_the_newest_oldest_first(local, venue, me, limit):
     assert [order.venue_order_id for order in orders] == [order.id for order in true_orders(local)][-limit:]
 
 
+@pytest.mark.parametrize("page", [1, 2])
+@pytest.mark.usefixtures("small_pages")
+async def test_a_token_that_ends_between_two_pages_costs_no_row(local, venue, me, page):
+    """The page is asked for once more, with a new token: nothing is left out and nothing comes twice."""
+    await _trade(local, venue, 16)
+    ended = local.control.inject("expire_tokens", match="GET /v1/fills", skip=page)
+    fills = await venue.fetch_fills()
+    assert ended.hits == 1
+    assert [fill.fill_id for fill in fills] == [fill.id for fill in local.exchange.fills(me)]
+
+
 @pytest.mark.usefixtures("small_pages")
 async def test_a_window_holds_its_start_and_not_its_end(local, venue, me):
     """Twelve fills a second apart; from the fourth to before the ninth."""

@@ -1,5 +1,5 @@
 """
-One side of a streamed book: the levels of a frame to core models, and what stands at each price meanwhile.
+Books to core models: a whole one, and one side of a streamed one with what stands at each price meanwhile.
 
 A change's level holds the change and the size after it. The size after it is what counts, since it heals itself; where
 it is missing, the change is added to what stands there.
@@ -8,18 +8,39 @@ it is missing, the change is added to what stands there.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
-from typing import Final
 
 from perpkit.adapters.extended import schema
-from perpkit.adapters.extended.decode import number, refuse
+from perpkit.adapters.extended.decode import ZERO, number, refuse
 from perpkit.core.errors import DecodeError
-from perpkit.core.models import BookLevel, best_first
-
-_ZERO: Final = Decimal(0)
+from perpkit.core.models import BookLevel, BookSnapshot, Market, best_first
 
 _new = tuple.__new__
 """A named tuple's own constructor takes twice as long."""
+
+
+def order_book(row: schema.OrderBook, listed: Market, received: datetime) -> BookSnapshot:
+    """Decode a REST book, best levels first."""
+    return BookSnapshot.trusted(
+        market_id=listed.id,
+        bids=_side(((each.price, each.qty) for each in row.bid or ()), listed, is_bid=True),
+        asks=_side(((each.price, each.qty) for each in row.ask or ()), listed, is_bid=False),
+        ts_received=received,
+    )
+
+
+def _side(pairs: Iterable[tuple[Decimal, Decimal]], listed: Market, *, is_bid: bool) -> tuple[BookLevel, ...]:
+    """
+    Return one side of a book, best first, without levels of no size.
+
+    Raises:
+        DecodeError: A size is below zero, or a price is not above it.
+    """
+    try:
+        return best_first((BookLevel(price, size) for price, size in pairs), is_bid=is_bid)
+    except ValueError as error:
+        raise refuse(f"book of {listed.id}", str(error)) from None
 
 
 class _Standing:
@@ -89,7 +110,7 @@ class BookSide:
                     is_usual = False
                 if not is_usual:
                     size = number(text, self._what)
-            if size < _ZERO:
+            if size < ZERO:
                 raise self._impossible(size, standing.price)
             standing.size = size
             changed.append(_new(BookLevel, (standing.price, size)))
@@ -98,14 +119,14 @@ class BookSide:
     def _find(self, level: schema.BookLevel) -> _Standing:
         """Return what stands at a price that is new, or written in a new way."""
         price = number(level.p, self._what)
-        if price <= _ZERO:
+        if price <= ZERO:
             raise self._impossible(level.q if level.c is None else level.c, price)
         if len(self._at) >= self._most:
             self._by_price = {at: each for at, each in self._by_price.items() if each.size}
             self._at = {}
         found = self._by_price.get(price)
         if found is None:
-            found = self._by_price[price] = _Standing(price, _ZERO)
+            found = self._by_price[price] = _Standing(price, ZERO)
         self._at[level.p] = found
         return found
 

@@ -100,7 +100,9 @@ CODES: Final[Mapping[int, Meaning]] = {
     1132: _ORDER_FORM,
     1133: _ORDER_FORM,
     1134: Meaning(OrderRejectedError, RejectReason.DUPLICATE_CLIENT_ID),
-    1135: Meaning(OrderRejectedError, RejectReason.EXPIRED, "the expiry is past or too far away"),
+    1135: Meaning(
+        OrderRejectedError, RejectReason.EXPIRED, "the expiry is past or too far away, or this machine's clock is off"
+    ),
     1136: _REDUCE,
     1137: _REDUCE,
     1138: _REDUCE,

@@ -14,7 +14,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final, TypeVar
 
-from perpkit.adapters.extended import decode, encode, endpoints, schema
+from perpkit.adapters.extended import decode, decode_account, encode, endpoints, schema
 from perpkit.adapters.extended.config import VENUE
 from perpkit.adapters.extended.encode import Rates
 from perpkit.adapters.extended.errors import FEE_TOO_LOW
@@ -396,7 +396,7 @@ class Orders:
             return []
 
     def _order(self, row: schema.Order, market: Market) -> Order:
-        return decode.order(row, market, self._context.clock.now())
+        return decode_account.order(row, market, self._context.clock.now())
 
     async def _listed(self, rows: Sequence[schema.Order]) -> list[Order]:
         pairs = await self._context.markets.with_markets(rows, lambda row: row.market)

@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Final
 
 import msgspec
 
-from perpkit.adapters.extended import decode, endpoints, schema, wire
+from perpkit.adapters.extended import decode, decode_account, endpoints, schema, wire
 from perpkit.adapters.extended.config import VENUE
 from perpkit.adapters.extended.credentials import missing_key
 from perpkit.adapters.extended.decode_book import BookSide
@@ -406,11 +406,13 @@ class _Account(_Stream):
             if events or data.is_snapshot:
                 found.append(Data(topic, events, snapshot=data.is_snapshot))
 
-        add("account.orders", data.orders, decode.order)
-        add("account.trades", data.trades, decode.fill)
-        add("account.positions", data.positions, decode.position)
+        add("account.orders", data.orders, decode_account.order)
+        add("account.trades", data.trades, decode_account.fill)
+        add("account.positions", data.positions, decode_account.position)
         if data.balance is not None:
-            found.append(Data("account.balance", (decode.balance(data.balance, received),), snapshot=data.is_snapshot))
+            found.append(
+                Data("account.balance", (decode_account.balance(data.balance, received),), snapshot=data.is_snapshot)
+            )
         if missed is not None:
             found.append(Closing(missed))
         elif unlisted:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final, TypeVar
 
-from perpkit.adapters.extended import decode, encode, endpoints
+from perpkit.adapters.extended import decode, decode_account, decode_book, encode, endpoints
 from perpkit.adapters.extended.config import ENVIRONMENTS, VENUE, ExtendedSettings
 from perpkit.adapters.extended.credentials import FIELDS, find_credentials
 from perpkit.adapters.extended.orders import Orders
@@ -176,7 +176,7 @@ class ExtendedVenue:
     @hookimpl
     async def fetch_order_book(self, market: Market, depth: int | None) -> BookSnapshot:
         """Return the book, best levels first. The venue sends all of it, whatever depth is wanted."""
-        book = decode.order_book(await self._rest.get_orderbook(market.symbol), market, self._clock.now())
+        book = decode_book.order_book(await self._rest.get_orderbook(market.symbol), market, self._clock.now())
         if depth is None:
             return book
         return book.replace(bids=book.bids[:depth], asks=book.asks[:depth])
@@ -256,7 +256,7 @@ class ExtendedVenue:
         rows = await self._rest.get_funding_history(symbol, start, limit=limit, until=end)
         now = self._clock.now()
         pairs = await self._context.markets.with_markets(rows, lambda row: row.market)
-        payments = [decode.funding_payment(row, listed, now) for row, listed in pairs]
+        payments = [decode_account.funding_payment(row, listed, now) for row, listed in pairs]
         return in_order(payments, since, until, lambda each: each.payment_id)
 
     # The account
@@ -267,14 +267,14 @@ class ExtendedVenue:
         row = await self._rest.get_balance()
         now = self._clock.now()
         if row is None:
-            return decode.empty_account(self._session.account_id, now)
-        return decode.account(row, self._session.account_id, now)
+            return decode_account.empty_account(self._session.account_id, now)
+        return decode_account.account(row, self._session.account_id, now)
 
     @hookimpl
     async def fetch_balances(self) -> list[Balance]:
         """Return the collateral; none for an account that never had funds."""
         row = await self._rest.get_balance()
-        return [decode.balance(row, self._clock.now())] if row is not None else []
+        return [decode_account.balance(row, self._clock.now())] if row is not None else []
 
     @hookimpl
     async def fetch_positions(self) -> list[Position]:
@@ -282,7 +282,7 @@ class ExtendedVenue:
         rows = [row for row in await self._rest.get_positions() if row.size and row.status != "CLOSED"]
         now = self._clock.now()
         pairs = await self._context.markets.with_every_market(rows, lambda row: row.market, "a position")
-        return [decode.position(row, market, now) for row, market in pairs]
+        return [decode_account.position(row, market, now) for row, market in pairs]
 
     @hookimpl
     async def fetch_fees(self, markets: Sequence[Market] | None) -> list[TradingFees]:
@@ -291,14 +291,14 @@ class ExtendedVenue:
         self._session.learn_fees(rows)
         wanted = {market.symbol for market in markets} if markets is not None else None
         pairs = await self._context.markets.with_markets(rows, lambda row: row.market)
-        return [decode.fees(row, market) for row, market in pairs if wanted is None or market.symbol in wanted]
+        return [decode_account.fees(row, market) for row, market in pairs if wanted is None or market.symbol in wanted]
 
     @hookimpl
     async def fetch_leverage(self, market: Market) -> LeverageSetting:
         """Return the account's setting for a market; margin is always shared across markets."""
         for row in await self._rest.get_leverage(market.symbol):
             if row.market == market.symbol:
-                return decode.leverage(row, market)
+                return decode_account.leverage(row, market)
         msg = f"the answer holds no setting for {market.id}"
         raise DecodeError(msg, venue=VENUE, operation=f"GET {endpoints.LEVERAGE}")
 
@@ -368,7 +368,7 @@ class ExtendedVenue:
         )
         now = self._clock.now()
         pairs = await self._context.markets.with_markets(rows, lambda row: row.market)
-        fills = [decode.fill(row, listed, now) for row, listed in pairs]
+        fills = [decode_account.fill(row, listed, now) for row, listed in pairs]
         return in_order(fills, since, until, lambda each: each.fill_id)
 
     @hookimpl

@@ -9,7 +9,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from perpkit.adapters.extended import decode, schema, wire
+from perpkit.adapters.extended import decode, decode_account, decode_book, schema, wire
 from perpkit.core.errors import DecodeError, RejectReason
 from perpkit.core.models import (
     FillKind,
@@ -62,7 +62,7 @@ def order_row(**changes):
 
 
 def order(**changes):
-    return decode.order(read(schema.Order, order_row(**changes)), make_market(), NOW)
+    return decode_account.order(read(schema.Order, order_row(**changes)), make_market(), NOW)
 
 
 # Recorded
@@ -99,7 +99,7 @@ def test_a_recorded_ticker_and_its_running_rate(recorded):
 def test_a_recorded_book_and_bar(recorded):
     """Keys are singular, levels are objects; a bar's time is its start."""
     row = read(schema.Answer[schema.OrderBook], recorded["fetchOrderBook"][0]).data
-    book = decode.order_book(row, make_market(), NOW)
+    book = decode_book.order_book(row, make_market(), NOW)
     assert book.bids == ((76214, Decimal("14.46084")),)
     assert book.asks == ((76215, Decimal("0.11585")),)
     assert (book.sequence, book.ts_venue) == (None, None)
@@ -111,27 +111,26 @@ def test_a_recorded_book_and_bar(recorded):
 def test_recorded_fills_orders_fees_and_leverage(recorded):
     """Ids beyond 2^53 stay whole; our own side, our own id, the fee positive when paid."""
     fills = read(schema.Answer[list[schema.Fill]], recorded["fetchMyTrades"][0]).data
-    first, second = (decode.fill(row, make_market(), NOW) for row in fills)
+    first, second = (decode_account.fill(row, make_market(), NOW) for row in fills)
     assert (first.fill_id, first.venue_order_id) == ("2052253880279891969", "2052253880279891968")
     assert (first.client_order_id, first.side, first.liquidity) == ("client-order-1", Side.BUY, Liquidity.TAKER)
     assert (first.fee, first.fee_asset) == (Decimal("0.00405"), "USDC")
     assert (second.side, second.liquidity) == (Side.SELL, Liquidity.MAKER)
     one = read(schema.Answer[schema.Order], recorded["fetchOrder"][0]).data
-    shown = decode.order(one, make_market(), NOW)
+    shown = decode_account.order(one, make_market(), NOW)
     assert (shown.status, shown.filled_size, shown.average_price) == (
         OrderStatus.PARTIALLY_FILLED,
         Decimal("0.004"),
         87700,
     )
     several = read(schema.Answer[list[schema.Order]], recorded["fetchOrder"][1]).data
-    assert decode.order(several[0], make_market(), NOW).status is OrderStatus.FILLED
+    assert decode_account.order(several[0], make_market(), NOW).status is OrderStatus.FILLED
     fee = read(schema.Answer[list[schema.Fee]], recorded["fetchTradingFee"][0]).data[0]
-    assert (decode.fees(fee, make_market()).maker, decode.fees(fee, make_market()).taker) == (0, Decimal("0.00025"))
+    fees = decode_account.fees(fee, make_market())
+    assert (fees.maker, fees.taker) == (0, Decimal("0.00025"))
     lever = read(schema.Answer[list[schema.Leverage]], recorded["fetchLeverage"][0]).data[0]
-    assert (decode.leverage(lever, make_market()).leverage, decode.leverage(lever, make_market()).margin_mode) == (
-        10,
-        MarginMode.CROSS,
-    )
+    setting = decode_account.leverage(lever, make_market())
+    assert (setting.leverage, setting.margin_mode) == (10, MarginMode.CROSS)
 
 
 def test_a_recorded_applied_rate_is_settled(recorded):
@@ -240,7 +239,7 @@ def test_a_payment_is_positive_when_received(side, rate, fee, amount):
         "fundingRate": rate,
         "paidTime": 1788264001792,
     }
-    payment = decode.funding_payment(read(schema.FundingPayment, row), make_market(), NOW)
+    payment = decode_account.funding_payment(read(schema.FundingPayment, row), make_market(), NOW)
     assert payment.amount == Decimal(amount)
     assert payment.size == Decimal("0.0812") * (1 if side == "LONG" else -1)
     assert (payment.payment_id, payment.asset, payment.period) == ("8341", "USDC", timedelta(hours=1))
@@ -268,9 +267,9 @@ BALANCE = {
 def test_a_balance_is_settled_cash_and_a_summary_is_margin():
     """USD on the wire is USDC to users. A ratio of no established unit makes no maintenance margin."""
     row = read(schema.Balance, BALANCE)
-    balance = decode.balance(row, NOW)
+    balance = decode_account.balance(row, NOW)
     assert (balance.asset, balance.total, balance.available) == ("USDC", Decimal("7500.25"), Decimal("6930.1"))
-    account = decode.account(row, "104217", NOW)
+    account = decode_account.account(row, "104217", NOW)
     assert (account.equity, account.free_collateral, account.unrealized_pnl) == (
         Decimal("7612.4"),
         Decimal("6930.1"),
@@ -299,17 +298,17 @@ def test_a_positions_side_carries_the_sign(side, size):
         "adl": "2.5",
         "updatedTime": 1788264000000,
     }
-    position = decode.position(read(schema.Position, row), make_market(), NOW)
+    position = decode_account.position(read(schema.Position, row), make_market(), NOW)
     assert (position.size, position.entry_price, position.leverage) == (Decimal(size), 82619, 10)
     assert (position.unrealized_pnl, position.margin_mode) == (Decimal("112.556"), MarginMode.CROSS)
     # The wire's has fees and funding in it.
     assert position.realized_pnl is None
     assert position.ts_venue == at(1788264000000)
-    closed = decode.position(read(schema.Position, {**row, "status": "CLOSED"}), make_market(), NOW)
+    closed = decode_account.position(read(schema.Position, {**row, "status": "CLOSED"}), make_market(), NOW)
     assert (closed.size, closed.entry_price) == (0, None)
     for bad in ({"size": "-1"}, {"side": "BUY"}, {"status": "HALF"}):
         with pytest.raises(DecodeError):
-            decode.position(read(schema.Position, {**row, **bad}), make_market(), NOW)
+            decode_account.position(read(schema.Position, {**row, **bad}), make_market(), NOW)
 
 
 # Orders
@@ -441,7 +440,7 @@ def test_kinds_of_fills_are_typed_and_an_unknown_one_is_kept():
     }
     kinds = {}
     for word in ("TRADE", "LIQUIDATION", "DELEVERAGE", "SOMETHING"):
-        kinds[word] = decode.fill(read(schema.Fill, {**row, "tradeType": word}), make_market(), NOW)
+        kinds[word] = decode_account.fill(read(schema.Fill, {**row, "tradeType": word}), make_market(), NOW)
     assert [each.kind for each in kinds.values()] == [
         FillKind.TRADE,
         FillKind.LIQUIDATION,

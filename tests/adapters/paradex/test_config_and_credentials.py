@@ -136,6 +136,7 @@ def test_the_first_source_with_a_key_gives_all():
         ({"private_key": "0x" + "f" * 64}, "Ethereum key"),
         ({"private_key": "0x800000000000010ffffffffffffffffb781126dcae7b2321e66a241adc64d2f"}, "Stark curve"),
         ({"private_key": KEY, "account": "0xzz"}, "account is not a hexadecimal number"),
+        ({"private_key": KEY, "account": "0x" + "f" * 64}, "account is no Starknet number"),
         ({"private_key": KEY, "subkey": KEY, "account": ACCOUNT}, "private_key and subkey"),
         ({"account": ACCOUNT}, "account alone opens nothing"),
         ({"readonly_token": "abc"}, "readonly_token is no JWT"),
@@ -270,6 +271,12 @@ def test_a_private_file_is_read(secrets):
         assert found.kind is CredentialKind.SUBKEY
         assert found.signing_key() == int(KEY, 16)
         assert found.account == int(ACCOUNT, 16)
+
+
+def test_a_file_with_an_account_and_no_key_is_told_what_it_lacks(secrets):
+    """An account opens nothing."""
+    with pytest.raises(CredentialsError, match="give one of private_key, subkey and readonly_token, not none"):
+        find(credentials_file=str(secrets(f"account = {ACCOUNT}\n")))
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o660, 0o610])

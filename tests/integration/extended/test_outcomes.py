@@ -12,7 +12,8 @@ from decimal import Decimal
 import pytest
 
 from perpkit.core.errors import OrderNotFoundError, OrderRejectedError, OutcomeUnknownError, RejectReason
-from perpkit.core.models import OrderStatus
+from perpkit.core.models import OrderStatus, TimeInForce
+from perpkit.sim.clock import SimClock
 from tests.integration.conftest import eventually, while_time_passes
 from tests.integration.extended.conftest import BTC, intent, true_orders
 
@@ -81,3 +82,23 @@ async def test_the_dead_man_switch_cancels_when_nobody_renews_it(local, venue):
     await venue.set_dead_man_switch(timedelta(seconds=30))
     local.control.advance(timedelta(seconds=31))
     await eventually(lambda: all(each.is_closed for each in true_orders(local)), "the switch")
+
+
+@pytest.mark.parametrize("off", [timedelta(minutes=1), timedelta(minutes=-1)], ids=str)
+async def test_a_clock_that_is_off_by_a_minute_places_resting_orders_all_the_same(local, open_on, off):
+    """No time is signed but the order's end, which is weeks away."""
+    venue = await open_on(clock=SimClock(local.clock.now() + off))
+    order = await venue.place_order(intent())
+    (truth,) = true_orders(local)
+    assert (order.client_order_id, truth.is_closed) == (truth.client_id, False)
+
+
+async def test_a_clock_a_minute_behind_is_named_where_an_order_is_to_live_for_seconds(local, open_on):
+    """Its end has passed before it arrives: the venue refuses it, and nothing stands."""
+    venue = await open_on(clock=SimClock(local.clock.now() - timedelta(minutes=1)))
+    with pytest.raises(OrderRejectedError, match="clock") as caught:
+        await venue.place_order(
+            intent(price="85000", time_in_force=TimeInForce.IOC, accept_within=timedelta(seconds=5))
+        )
+    assert caught.value.reason is RejectReason.EXPIRED
+    assert true_orders(local) == []
