@@ -32,6 +32,7 @@ def bound(item: pytest.Item) -> None:
 def _bounded(item: pytest.Item, test: Any) -> Any:
     @functools.wraps(test)
     async def run(*args: Any, **given: Any) -> None:
+        __tracebackhide__ = True  # what fails is the test
         marker = item.get_closest_marker("timeout")
         seconds = marker.args[0] if marker is not None and marker.args else LONGEST_TEST
         try:

@@ -147,12 +147,13 @@ def main(given: Sequence[str] | None = None) -> int:
     wrong = [each for each in verdicts if not each.holds]
     spent = sum(each.result.cpu_seconds for each in verdicts)
     print(printed(verdicts))
-    print(f"{time.monotonic() - began:.0f} s; {spent:.0f} s of processor time")
+    took = f"{time.monotonic() - began:.0f} s on {os.cpu_count()} cores"
+    print(f"{took}; {spent:.0f} s of processor time")
     for each in wrong:
         print(each)
     held = [each for each in verdicts if each.bug.venue not in {one.bug.venue for one in wrong}]
     if held and not some and not options.files:
-        TABLE.write_text(page(held), encoding="utf-8")
+        TABLE.write_text(page(held, took=None if options.resume else took), encoding="utf-8")
         print(f"wrote {TABLE.relative_to(ROOT)}")
     return 1 if wrong else 0
 

@@ -103,13 +103,19 @@ def totals(verdicts: Sequence[Verdict]) -> list[str]:
     ]
 
 
-def page(verdicts: Sequence[Verdict]) -> str:
-    """Return the kill table as Markdown."""
+def page(verdicts: Sequence[Verdict], *, took: str | None) -> str:
+    """
+    Return the kill table as Markdown.
+
+    Args:
+        took: How long the run was by the clock; None where it went on with an earlier one.
+    """
     days = sorted({each.result.day for each in verdicts})
     spent = sum(each.result.cpu_seconds for each in verdicts)
     venues = list(dict.fromkeys(each.bug.venue for each in verdicts))
     others = [venue.capitalize() for venue in GOOD if venue not in venues]
     left_out = f"Not shown: {', '.join(others)}, whose broken plugins are not all judged yet. " if others else ""
+    by_the_clock = f": {took}" if took else ""
     lines = [
         "# The kill table",
         "",
@@ -119,7 +125,7 @@ def page(verdicts: Sequence[Verdict]) -> str:
         "`tests/conformance/bank`, and what none of them is aimed at is in `holes.md` there.",
         "",
         *(f"{each}  " for each in totals(verdicts)),
-        f"{left_out}Run on {' and '.join(days)}, in {spent:.0f} seconds of processor time.",
+        f"{left_out}Run on {' and '.join(days)}, in {spent:.0f} seconds of processor time{by_the_clock}.",
         "",
     ]
     for venue in venues:
