@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 from decimal import Decimal
+from unittest.mock import ANY
 
 import pytest
 
 import perpkit
-from perpkit.core.models import Side
+from perpkit.core.models import OrderStatus, Side
 from tests.integration.conftest import eventually, while_time_passes
 from tests.integration.extended.conftest import BTC, WIRE_BTC, intent, true_orders
 
@@ -44,6 +45,29 @@ async def test_fills_of_a_broken_connection_are_told_once(local, venue, listen):
     fills = heard.of(perpkit.Fill)
     assert sum(fill.size for fill in fills) == Decimal("0.1")
     assert len({fill.fill_id for fill in fills}) == len(fills)
+
+
+async def test_an_answer_is_lost_while_the_account_stream_is_down(local, venue, listen):
+    """The order is found by REST; once the stream is back it tells of its end and of each fill, once."""
+    async with listen(venue, "orders", "fills") as heard:
+        local.control.inject("refuse", target="connect", times=None)
+        local.control.inject("disconnect", target="frame", match="account*", times=1, close_code=1006)
+        await venue.place_order(intent())
+        await heard.wait_for(lambda: "lost" in heard.states(), "the loss")
+        local.control.inject("drop_after", match="POST /api/v1/user/order")
+        with pytest.raises(perpkit.OutcomeUnknownError) as caught:
+            await venue.place_order(intent(price="84100"))
+        found = await venue.resolve_order(caught.value)
+        _, truth = true_orders(local)
+        assert (
+            (found.client_order_id, found.filled_size) == (truth.client_id, truth.filled_size) == (ANY, Decimal("0.1"))
+        )
+        local.control.clear_faults()
+        await while_time_passes(local, eventually(lambda: "resynced" in heard.states(), "the stream to come back"))
+        told = [order for order in heard.of(perpkit.Order) if order.client_order_id == truth.client_id]
+        assert told[-1].status is OrderStatus.FILLED
+        fills = [fill.fill_id for fill in heard.of(perpkit.Fill)]
+        assert sorted(fills) == sorted(fill.id for fill in local.exchange.fills(local.accounts[0].account_id))
 
 
 @pytest.mark.parametrize("channel", ["orders", "fills", "positions", "balances"])

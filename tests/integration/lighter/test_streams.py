@@ -28,7 +28,7 @@ from perpkit.core.models import (
     Ticker,
 )
 from tests.integration.conftest import eventually
-from tests.integration.lighter.conftest import ETH, WIRE_ETH, account_id, intent, paced, true_orders, true_size
+from tests.integration.lighter.conftest import ETH, SEND, WIRE_ETH, account_id, intent, paced, true_orders, true_size
 
 D = Decimal
 PRIVATE = ("orders", "fills", "positions", "balances")
@@ -316,3 +316,24 @@ async def test_one_subscription_serves_all_consumers(local, venue, listen):
         await venue.place_order(intent())
         await stays.wait_for(lambda: stays.of(Order), "the order")
     await passing(local, lambda: local.connections == 0, "the connection to go")
+
+
+async def test_an_answer_is_lost_while_the_connection_is_gone(local, venue, listen):
+    """The order is found by REST; once the stream is back it tells of its end and of each fill, once."""
+    async with listen(venue, "orders", "fills") as heard:
+        local.control.inject("refuse", target="connect", times=None)
+        local.control.inject("disconnect", target="frame", match="account_*", times=1, close_code=1006)
+        await venue.place_order(intent())
+        await heard.wait_for(lambda: "lost" in heard.states(), "the loss")
+        local.control.inject("drop_after", match=SEND)
+        with pytest.raises(perpkit.OutcomeUnknownError) as caught:
+            await venue.place_order(intent(price="4010"))
+        found = await paced(local, venue.resolve_order(caught.value))
+        assert found.filled_size == true_orders(local)[-1].filled_size == D("0.1")
+        assert len(true_orders(local)) == 2
+        local.control.clear_faults()
+        await passing(local, lambda: "resynced" in heard.states(), "the stream to come back")
+        told = [order for order in heard.of(Order) if order.venue_order_id == found.venue_order_id]
+        assert told[-1].status is OrderStatus.FILLED
+        assert sorted(fill.size for fill in heard.of(Fill)) == sorted(fill.size for fill in true_fills(local))
+        assert len({fill.fill_id for fill in heard.of(Fill)}) == len(heard.of(Fill))
