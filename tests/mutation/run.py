@@ -188,7 +188,7 @@ def main() -> int:
     parser.add_argument(
         "--resume", action="store_true", help="believe kills of the last run where the source is the same"
     )
-    parser.add_argument("--jobs", type=int, default=1, help="how many at a time")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many at a time")
     parser.add_argument(
         "--limit", type=float, default=30, help="real seconds for one mutant, beyond ten times its tests"
     )
