@@ -12,30 +12,32 @@ SUITE = """
     import pytest
 
 
+    @pytest.fixture
+    async def value():
+        return 1
+
+
     @pytest.mark.rule("opens-and-closes")
-    @pytest.mark.timeout(0.5)
+    async def test_before(value):
+        assert value == 1
+
+
+    @pytest.mark.rule("opens-and-closes")
+    @pytest.mark.timeout(2)
     async def test_that_waits():
         await asyncio.Event().wait()
 
 
     @pytest.mark.rule("opens-and-closes")
-    @pytest.mark.timeout(0.5)
     async def test_with_a_timeout_of_its_own():
         async with asyncio.timeout(0.01):
             await asyncio.Event().wait()
 
 
     @pytest.mark.rule("opens-and-closes")
-    async def test_that_goes_on(value):
+    async def test_after(value):
         assert value == 1
-
-
-    @pytest.fixture
-    async def value():
-        return 1
 """
-
-
 INI = """
     [pytest]
     asyncio_mode = auto
@@ -51,6 +53,6 @@ def test_a_test_that_waits_for_ever_fails_and_the_next_one_runs(tmp_path):
     options = ["--venue", "paradex", "-p", "no:cacheprovider", "-p", "no:xdist", "-q"]
     command = [sys.executable, "-m", "pytest", *options, str(file)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
-    assert "2 failed, 1 passed" in done.stdout, done.stdout + done.stderr
+    assert "2 failed, 2 passed" in done.stdout, done.stdout + done.stderr
     assert "Failed: it was still waiting after" in done.stdout
     assert "test_with_a_timeout_of_its_own - TimeoutError" in done.stdout
