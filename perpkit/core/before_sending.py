@@ -20,7 +20,8 @@ def before_sending(failed: str, *, venue: str, also: tuple[type[PerpkitError], .
         also: Further errors that say nothing more here than that the command was not sent.
 
     Raises:
-        NotSentError: In place of a transport failure or of an answer that can't be read. Other errors pass.
+        NotSentError: In place of a transport failure, or of an answer that can't be read or computed with. Other errors
+            pass.
     """
     kinds: tuple[type[PerpkitError], ...] = (TransportError, DecodeError, *also)
     try:
@@ -29,3 +30,7 @@ def before_sending(failed: str, *, venue: str, also: tuple[type[PerpkitError], .
         raise
     except kinds as error:
         raise NotSentError(f"not sent: {failed} ({error.message})", venue=venue) from error
+    except ArithmeticError as error:
+        # A price of 1e999999999 is a number that can be read, and no more than that.
+        why = f"{type(error).__name__} in computing with what was answered"
+        raise NotSentError(f"not sent: {failed} ({why})", venue=venue) from error

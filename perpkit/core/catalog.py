@@ -42,14 +42,16 @@ class MarketCatalog:
 
     def replace(self, markets: Iterable[Market]) -> None:
         """
-        Take a full listing in place of the one held.
+        Take a full listing in place of the one held. A market that is listed twice, all its rules alike, is one.
 
         Raises:
-            PluginError: Two rows share an id or a native symbol: orders for one would go to the other.
+            PluginError: Two that differ share an id or a native symbol: orders for one would go to the other.
         """
         by_id: dict[str, Market] = {}
         by_native: dict[str, Market] = {}
         for market in markets:
+            if by_id.get(market.id) == market:
+                continue
             for table, key in ((by_id, market.id), (by_native, market.symbol)):
                 if key in table:
                     msg = f"two markets go by {key!r}: {table[key].symbol!r} and {market.symbol!r}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal, Overflow
+
 import pytest
 
 from perpkit.core.before_sending import before_sending
@@ -23,6 +25,14 @@ def test_a_lost_connection_and_an_unreadable_answer_mean_not_sent(error: Perpkit
     assert str(caught.value) == f"moonex: not sent: signing in failed ({error.message})"
     assert caught.value.__cause__ is error
     assert caught.value.venue == "moonex"
+
+
+def test_a_number_that_nobody_can_compute_with_means_not_sent() -> None:
+    """It was read, and an order can't be made of it."""
+    bound = before_sending("no bound", venue="moonex")
+    with pytest.raises(NotSentError, match=r"no bound \(Overflow in computing") as caught, bound:
+        assert Decimal("1e999999") * 10 > 0
+    assert isinstance(caught.value.__cause__, Overflow)
 
 
 @pytest.mark.parametrize("error", [AuthError("no"), RateLimitError("slower"), NotSentError("no route"), KeyError("x")])

@@ -148,6 +148,16 @@ async def test_two_rows_under_one_name_are_refused() -> None:
         await _catalog(_Loader(toy_market("BTC"), twin)).ensure()
 
 
+async def test_a_market_that_is_listed_twice_with_the_same_rules_is_one() -> None:
+    """Orders for it can go to nothing else; with another rule it is not known which holds."""
+    markets = _catalog(_Loader(toy_market("BTC"), toy_market("ETH"), toy_market("BTC")))
+    await markets.ensure()
+    assert list(markets.all) == ["BTC-USD-PERP@toy", "ETH-USD-PERP@toy"]
+    other = toy_market("BTC").replace(tick_size="0.25")
+    with pytest.raises(PluginError, match="two markets go by"):
+        await _catalog(_Loader(toy_market("BTC"), other)).ensure()
+
+
 async def test_a_failed_load_leaves_what_was_held() -> None:
     """A refresh that breaks must not empty the catalog."""
     loader = _Loader(toy_market("BTC"))

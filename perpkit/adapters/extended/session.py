@@ -123,7 +123,7 @@ class Session:
         Return what an order on a market costs at most: the account's own rates, never a constant.
 
         Raises:
-            DecodeError: The answer does not name the market.
+            DecodeError: The answer does not name the market, or names what is no fraction.
         """
         now = self._context.clock.now()
         known = self._fees.get(market.symbol)
@@ -134,6 +134,9 @@ class Session:
             msg = f"the answer holds no fees of {market.id}"
             raise DecodeError(msg, venue=VENUE, operation=f"GET {endpoints.FEES}")
         fee = known.maker if is_maker else known.taker
+        if not fee < 1:
+            msg = f"the fee of {market.id}, {fee}, is no fraction of what is traded"
+            raise DecodeError(msg, venue=VENUE, operation=f"GET {endpoints.FEES}")
         # A rebate is paid out apart from the trades; what is signed is never below zero.
         return Rates(max(fee, Decimal(0)), self.settings.builder_id, self.settings.builder_fee)
 

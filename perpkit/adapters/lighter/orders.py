@@ -21,11 +21,12 @@ from perpkit.adapters.lighter.order_ids import client_index, order_index
 from perpkit.adapters.lighter.session import Session
 from perpkit.adapters.lighter.signing import tx as codes
 from perpkit.adapters.lighter.signing.tx import CancelAll, CreateOrder
-from perpkit.adapters.lighter.transactions import Transactions
+from perpkit.adapters.lighter.transactions import Transactions, needed
 from perpkit.core.clock import to_ms
 from perpkit.core.context import VenueContext
 from perpkit.core.errors import (
     ConfigError,
+    DecodeError,
     InvalidOrderError,
     OrderNotFoundError,
     OrderRejectedError,
@@ -233,14 +234,18 @@ class Orders:
 
     async def _worst_at_market(self, intent: OrderIntent, market: Market) -> Decimal:
         """Return the bound of a market order, which this venue has none without."""
-        book = await self._rest.get_order_book_orders(self._listings.of(market).index, 1)
-        buying = intent.side is Side.BUY
-        quotes = book.asks if buying else book.bids
-        if not quotes:
-            side = "asks" if buying else "bids"
-            msg = f"{market.id} has no {side} now, so a market order can't be bounded; send a limit order"
-            raise InvalidOrderError(msg, venue=VENUE, client_order_id=intent.client_order_id)
-        return self._beyond(finite(quotes[0].price, "best quote"), intent.side, market)
+        with needed("the best quote could not be read"):
+            book = await self._rest.get_order_book_orders(self._listings.of(market).index, 1)
+            buying = intent.side is Side.BUY
+            quotes = book.asks if buying else book.bids
+            if not quotes:
+                side = "asks" if buying else "bids"
+                msg = f"{market.id} has no {side} now, so a market order can't be bounded; send a limit order"
+                raise InvalidOrderError(msg, venue=VENUE, client_order_id=intent.client_order_id)
+            best = finite(quotes[0].price, "best quote")
+            if best <= 0:
+                raise DecodeError(f"best quote: {best} is no price", venue=VENUE)
+            return self._beyond(best, intent.side, market)
 
     def _beyond(self, price: Decimal, side: Side, market: Market) -> Decimal:
         worst = price * (_ONE + self._session.settings.market_slippage * side.sign)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from datetime import timedelta
 
 from perpkit.adapters.lighter import endpoints, schema
@@ -18,6 +19,7 @@ from perpkit.adapters.lighter.errors import INVALID_NONCE, reason_of
 from perpkit.adapters.lighter.session import Session
 from perpkit.adapters.lighter.signing.nonce import NonceLane
 from perpkit.adapters.lighter.signing.tx import CreateOrder, Signed, Tx
+from perpkit.core.before_sending import before_sending
 from perpkit.core.clock import Clock
 from perpkit.core.errors import (
     DecodeError,
@@ -26,7 +28,6 @@ from perpkit.core.errors import (
     OutcomeUnknownError,
     PerpkitError,
     RateLimitError,
-    TransportError,
     VenueError,
 )
 from perpkit.core.outcome import order_outcome
@@ -88,14 +89,15 @@ class Transactions:
         """
         self._session.require_keys()
         await self._session.signer.open()
-        account = await self._before_sending(operation)
+        with needed("the account could not be found"):
+            account = await self._session.account_index()
         await self._room(priority)
         lane = self._session.lanes.pick(concerning)
         async with lane.turn(priority):
             for attempt in range(1, _ATTEMPTS + 1):
                 if attempt > 1:
                     await self._room(priority)
-                nonce = await self._nonce(lane, operation)
+                nonce = await _nonce(lane)
                 signed = [
                     await self._session.signer.sign(tx, account=account, key_index=lane.key_index, nonce=nonce + number)
                     for number, tx in enumerate(txs)
@@ -110,7 +112,7 @@ class Transactions:
                     lane.forget("the venue found it wrong")
                     if attempt == _ATTEMPTS:
                         raise
-                    if await self._nonce(lane, operation) == nonce:
+                    if await _nonce(lane) == nonce:
                         lane.forget("the venue gave the one again that it had refused")
                         await self._clock.sleep(_LAG)
                     continue
@@ -127,19 +129,6 @@ class Transactions:
     async def _room(self, priority: Priority) -> None:
         """Wait for room in the budget of transactions, cancels first."""
         await self._session.limiter.acquire({endpoints.SENDS: 1}, priority=priority, max_wait=_ROOM_WITHIN)
-
-    async def _before_sending(self, operation: str) -> int:
-        """Return the account's number. Where looking it up fails, nothing was sent."""
-        try:
-            return await self._session.account_index()
-        except (TransportError, DecodeError, RateLimitError) as error:
-            raise _not_sent(error, "the account could not be found", operation) from error
-
-    async def _nonce(self, lane: NonceLane, operation: str) -> int:
-        try:
-            return await lane.next()
-        except (TransportError, DecodeError, RateLimitError) as error:
-            raise _not_sent(error, "the nonce could not be read", operation) from error
 
     async def _post(
         self,
@@ -216,10 +205,14 @@ class Transactions:
         return loose_json.read(schema.EventInfo, row.event_info, what=what, venue=VENUE, redactor=self._redactor).ae
 
 
-def _not_sent(error: PerpkitError, why: str, operation: str) -> NotSentError:
-    if isinstance(error, NotSentError):
-        return error
-    return NotSentError(f"not sent: {why} ({error.message})", venue=VENUE, operation=operation)
+def needed(failed: str) -> AbstractContextManager[None]:
+    """Hold what a transaction is made of; see :func:`~perpkit.core.before_sending.before_sending`."""
+    return before_sending(failed, venue=VENUE, also=(RateLimitError,))
+
+
+async def _nonce(lane: NonceLane) -> int:
+    with needed("the nonce could not be read"):
+        return await lane.next()
 
 
 def _refused(words: str, operation: str, client_order_id: str | None) -> OrderRejectedError:

@@ -13,6 +13,8 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any, Self, TypeAlias
 
+from pydantic import model_validator
+
 from perpkit.core.models.base import Duration, Model, NonNegative, Number, Price, Size, UtcTime
 
 MarketId: TypeAlias = str
@@ -108,6 +110,15 @@ class Instrument(Model):
         return self.symbol
 
 
+_MOST_PLACES = 40
+"""Before and behind the point. Nothing that is traded needs half of them."""
+
+
+def _is_of_this_world(value: Decimal) -> bool:
+    exponent = value.as_tuple().exponent
+    return isinstance(exponent, int) and exponent >= -_MOST_PLACES and value.adjusted() <= _MOST_PLACES
+
+
 class Market(Model):
     """
     An instrument listed on one venue, with that venue's rules.
@@ -148,6 +159,15 @@ class Market(Model):
     max_open_orders: int | None = None
     status: MarketStatus
     listed_at: UtcTime | None = None
+
+    @model_validator(mode="after")
+    def _can_be_computed_with(self) -> Self:
+        # Orders are rounded and checked by these: a tick of 1e999999 would end in an error of arithmetic there.
+        for name, value in self.__dict__.items():
+            if isinstance(value, Decimal) and not _is_of_this_world(value):
+                msg = f"{name} {value} is no number that anything is traded by"
+                raise ValueError(msg)
+        return self
 
     @cached_property
     def id(self) -> MarketId:

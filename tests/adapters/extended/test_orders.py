@@ -187,6 +187,16 @@ async def test_what_fails_before_sending_is_not_sent(stub, path, answer):
     assert sent(stub) == []
 
 
+@pytest.mark.parametrize("rate", ["1", "5", "1e999999999"])
+async def test_a_fee_that_is_no_fraction_is_not_signed(stub, rate):
+    """It would be taken from the collateral; whoever sends such a rate means another unit."""
+    stub.say("GET /user/fees", ok([{**FEES[0], "takerFeeRate": rate}]))
+    async with stub.open() as venue:
+        with pytest.raises(NotSentError, match="is no fraction"):
+            await venue.place_order(intent())
+    assert sent(stub) == []
+
+
 async def test_an_unknown_outcome_is_found_by_our_id(stub, venue):
     """The id is known before sending; what the venue says of it decides."""
     stub.say("POST /user/order", Says(drop=True))

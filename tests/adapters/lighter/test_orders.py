@@ -9,6 +9,7 @@ import pytest
 from perpkit.core.errors import (
     CredentialsError,
     InvalidOrderError,
+    NotSentError,
     OrderNotFoundError,
     OrderRejectedError,
     OutcomeUnknownError,
@@ -77,6 +78,17 @@ async def test_a_market_order_into_an_empty_side_is_not_sent(stub):
     stub.say("GET /api/v1/orderBookOrders", {"code": 200, "asks": None, "bids": []})
     async with stub.open() as venue:
         with pytest.raises(InvalidOrderError, match="no asks"):
+            await venue.place_order(intent(type=OrderType.MARKET, price=None))
+    assert not stub.sent
+
+
+@pytest.mark.parametrize("price", ["1e999999999", "-1e999999999", "0", "-4050.00", "NaN"])
+async def test_a_market_order_is_not_sent_where_the_best_quote_is_no_price(stub, price):
+    """Nor where nobody can compute with it."""
+    (row,) = REST["OrderBookOrders"]["asks"][:1]
+    stub.say("GET /api/v1/orderBookOrders", {**REST["OrderBookOrders"], "asks": [{**row, "price": price}]})
+    async with stub.open() as venue:
+        with pytest.raises(NotSentError, match="the best quote could not be read"):
             await venue.place_order(intent(type=OrderType.MARKET, price=None))
     assert not stub.sent
 

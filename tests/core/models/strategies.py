@@ -30,8 +30,8 @@ ALL = sorted(
     key=lambda model: model.__name__,
 )
 
-numbers = st.decimals(allow_nan=False, allow_infinity=False, min_value="-1E+18", max_value="1E+18")
-not_negative = st.decimals(allow_nan=False, allow_infinity=False, min_value=0, max_value="1E+18")
+numbers = st.decimals(allow_nan=False, allow_infinity=False, min_value="-1E+18", max_value="1E+18", places=20)
+not_negative = st.decimals(allow_nan=False, allow_infinity=False, min_value=0, max_value="1E+18", places=20)
 positive = not_negative.filter(lambda value: value > 0)
 instants = st.datetimes(datetime(2015, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
 durations = st.timedeltas(timedelta(microseconds=1), timedelta(days=3650))

@@ -6,6 +6,7 @@ import pickle
 from decimal import Decimal
 
 import pytest
+from pydantic import ValidationError
 
 from perpkit.core.models import Instrument, InstrumentKind, split_multiplier
 from tests.core.builders import a_market
@@ -86,3 +87,13 @@ def test_a_market_that_has_told_its_id_is_copied_compared_and_written_like_any_o
     ]
     assert {copy.id for copy in copies} == {f"{asked.instrument.symbol}@other"}
     assert pickle.loads(pickle.dumps(asked)).id == asked.id  # noqa: S301
+
+
+@pytest.mark.parametrize("name", ["tick_size", "step_size", "min_notional", "max_size", "taker_fee", "max_leverage"])
+@pytest.mark.parametrize("value", ["1e41", "1e-41", "1e999999999"])
+def test_a_rule_that_nobody_can_compute_with_is_none(name: str, value: str):
+    """Orders are rounded and checked by it, and a tick of 1e999999999 ends every such sum in an error."""
+    with pytest.raises(ValidationError, match=f"{name} .* is no number that anything is traded by"):
+        a_market(**{name: value})
+    for fits in ("1e40", "1e-40"):
+        assert getattr(a_market(**{name: fits}), name) == Decimal(fits)
