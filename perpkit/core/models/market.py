@@ -13,7 +13,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any, Self, TypeAlias
 
-from pydantic import model_validator
+from pydantic import field_validator
 
 from perpkit.core.models.base import Duration, Model, NonNegative, Number, Price, Size, UtcTime
 
@@ -160,14 +160,14 @@ class Market(Model):
     status: MarketStatus
     listed_at: UtcTime | None = None
 
-    @model_validator(mode="after")
-    def _can_be_computed_with(self) -> Self:
+    @field_validator("*")
+    @classmethod
+    def _can_be_computed_with(cls, value: object) -> object:
         # Orders are rounded and checked by these: a tick of 1e999999 would end in an error of arithmetic there.
-        for name, value in self.__dict__.items():
-            if isinstance(value, Decimal) and not _is_of_this_world(value):
-                msg = f"{name} {value} is no number that anything is traded by"
-                raise ValueError(msg)
-        return self
+        if isinstance(value, Decimal) and not _is_of_this_world(value):
+            msg = f"{value} is no number that anything is traded by"
+            raise ValueError(msg)
+        return value
 
     @cached_property
     def id(self) -> MarketId:

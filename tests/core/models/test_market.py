@@ -93,7 +93,8 @@ def test_a_market_that_has_told_its_id_is_copied_compared_and_written_like_any_o
 @pytest.mark.parametrize("value", ["1e41", "1e-41", "1e999999999"])
 def test_a_rule_that_nobody_can_compute_with_is_none(name: str, value: str):
     """Orders are rounded and checked by it, and a tick of 1e999999999 ends every such sum in an error."""
-    with pytest.raises(ValidationError, match=f"{name} .* is no number that anything is traded by"):
+    with pytest.raises(ValidationError, match="is no number that anything is traded by") as caught:
         a_market(**{name: value})
+    assert caught.value.errors()[0]["loc"] == (name,)
     for fits in ("1e40", "1e-40"):
         assert getattr(a_market(**{name: fits}), name) == Decimal(fits)
