@@ -111,7 +111,7 @@ oracle-lighter:
 bank: $(VENV)/.stamp-dev
 	$(VENV)/bin/python -m tests.conformance.bank.run $(ARGS)
 
-# Mutants of the Paradex plugin's source; writes docs/mutation.md. Half an hour on two cores, so not in continuous
+# Mutants of the Paradex plugin's source; writes docs/mutation.md. Most of an hour, one at a time, so not in continuous
 # integration. ARGS="--file decode --sample 50" tries some of them.
 mutate: $(VENV)/.stamp-dev
 	PYTHONHASHSEED=0 $(VENV)/bin/python -m tests.mutation.run $(ARGS)

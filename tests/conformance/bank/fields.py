@@ -72,8 +72,5 @@ def changed(one: Outcome, other: Outcome) -> frozenset[str] | None:
     if not all(type(each) is Market for each in (*mine, *good)):
         return None
     pairs = [(vars(each), vars(like)) for each, like in zip(mine, good, strict=True)]
-    return frozenset(name for name in _ALL for one, other in pairs if not _same(one[name], other[name]))
-
-
-def _same(one: object, other: object) -> bool:
-    return one == other and repr(one) == repr(other)
+    # By how they are shown, to the last digit: 1.0 is not 1.00.
+    return frozenset(name for name in _ALL for one, other in pairs if repr(one[name]) != repr(other[name]))
